@@ -1,0 +1,1 @@
+"""reconfirm: asks whoever pays without using whether they want to keep it."""
