@@ -1,0 +1,105 @@
+"""The rules: how a subscription moves between its stages, as pure functions.
+
+    active --inactive too long--> asked --no answer by answer_by--> suspended --erase_on--> erasing
+       ^                            | |                                |  |                    |
+       +---- kept, or used again ---+ +--- canceled ---> canceled -----|--+---- erase_on -----+
+       +------------------ resumed by the subscriber ------------------+                   erased
+
+`step(case, event, policy, now)` says what an event leads to; `wake_at(case, policy, now)` says
+when time alone changes something. The law that joins them: from `now` until `wake_at` a tick
+changes nothing, at `wake_at` it changes something. (`wake_at` takes `now` because the next
+renewal, and so the day to ask before it, depends on it.)
+
+Of these stages `erasing` and `erased` are not entered yet: `erase_on` is set, stated, moved and
+cleared, and carrying it out has its place here.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+from app.lifecycle.answers import answered
+from app.lifecycle.billing import acknowledged, address_changed, declined, not_done, told
+from app.lifecycle.case import (
+    Acknowledged,
+    AddressChanged,
+    Answer,
+    Case,
+    Claim,
+    Declined,
+    Event,
+    HandedOver,
+    NotDone,
+    Note,
+    Step,
+    StopReminders,
+    Tick,
+    Told,
+    Undelivered,
+    Used,
+    Verdict,
+    with_round,
+)
+from app.lifecycle.notices import claimed, handed_over, undelivered
+from app.lifecycle.passing import next_look, ticked, used
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from app.policy import Policy
+
+__all__ = ["step", "wake_at"]
+
+
+def step(case: Case, event: Event, policy: Policy, now: datetime) -> Step:  # noqa: PLR0911 - one arm an event
+    """Say what `event` leads to at `now` (aware, UTC).
+
+    `policy` is the version the open round began with, or the one in force where none is open.
+    """
+    match event:
+        case Tick():
+            return ticked(case, policy, now)
+        case Used():
+            return used(case, policy, now)
+        case Claim():
+            return claimed(case, event, policy, now)
+        case HandedOver():
+            return handed_over(case, event, now)
+        case Acknowledged():
+            return acknowledged(case, event, policy, now)
+        case Answer():
+            return answered(case, event, policy, now)
+        case Undelivered():
+            return undelivered(case, event, now)
+        case Told():
+            return told(case, event, policy, now)
+        case StopReminders():
+            return _stop_reminders(case, event)
+        case Declined():
+            return declined(case, event)
+        case NotDone():
+            return not_done(case, event, now)
+        case AddressChanged():
+            return address_changed(case, event)
+
+
+def wake_at(case: Case, policy: Policy, now: datetime) -> datetime | None:
+    """Give the first moment from `now` on at which a tick changes something; None if never.
+
+    None also where the feeds have not been heard far enough: what they tell next may change it.
+    """
+    due = next_look(case, policy, now)
+    return None if due is None else max(due, now)
+
+
+def _stop_reminders(case: Case, event: StopReminders) -> Step:
+    current = case.round
+    if current is None or current.number != event.round or current.quiet:
+        return Step(case)
+    note = Note("reminders_stopped", "one_click")
+    return Step(with_round(case, quiet=True), Verdict.APPLIED, (note,))
+
+
+HEARD_ALL = date.max
+"""As a day heard until: what a timer is set by, so that silence delays a look and never loses it."""

@@ -1,0 +1,327 @@
+"""What a person says, and what it changes: the last answer is their word.
+
+A cancel rests ten minutes before billing is told. Keep and cancel within ten seconds of each
+other are a robot's and are believed neither; so each answer rests at least those ten seconds.
+Only the person's own yes charges again after a suspension.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from app.lifecycle.case import (
+    BILLING_KIND,
+    EVERYTHING,
+    TEN_MINUTES,
+    TEN_SECONDS,
+    Act,
+    ActState,
+    Answer,
+    Case,
+    Effect,
+    Kind,
+    Note,
+    Outcome,
+    Round,
+    Stage,
+    Step,
+    Verdict,
+    Why,
+    Word,
+    close,
+    with_round,
+)
+from app.lifecycle.dates import LEFT_IN_PEACE, in_grace, segment_for
+from app.policy import Policy
+
+YES = frozenset({Word.KEEP, Word.RESUME})
+STILL_ASKABLE = frozenset(
+    {Outcome.WITHDRAWN, Outcome.RETURNED, Outcome.EXPIRED, Outcome.UNREACHABLE}
+)
+"""Outcomes nobody decided: a keep or a cancel through the same link still counts."""
+ANSWERING = frozenset({Kind.KEPT, Kind.BILLING_CANCEL, Kind.BILLING_RESUME})
+"""Effects that follow from an answer alone, and fall with it."""
+
+
+def answered(case: Case, event: Answer, policy: Policy, now: datetime) -> Step:
+    """Judge an answer to the latest round."""
+    current = case.round
+    if event.round is not None and (current is None or event.round != current.number):
+        return Step(case, Verdict.OLDER_ROUND)
+    if current is not None and current.outcome is Outcome.ERASED:
+        return Step(case, Verdict.ENDED)
+    if current is not None and _contradicts(current, event.word, now):
+        return _doubt(case, current, now)
+    return _believed(case, event, policy, now)
+
+
+def _believed(case: Case, event: Answer, policy: Policy, now: datetime) -> Step:
+    match event.word:
+        case Word.KEEP:
+            return _keep(case, event, now)
+        case Word.CANCEL:
+            return _cancel(case, event, policy, now)
+        case Word.RESUME:
+            return _resume(case, event, now)
+        case Word.UNDO:
+            return _undo(case, event, now)
+        case Word.KEEP_DATA:
+            return _keep_data(case, event)
+
+
+def tell_billing(case: Case, act: Act, at: datetime, **changes: object) -> tuple[Case, Effect]:
+    """Queue an act for billing under the round's next act version."""
+    version = case.round.act_version + 1 if case.round else 1
+    told = with_round(
+        case, act=act, act_version=version, act_state=ActState.QUEUED, act_at=at, **changes
+    )
+    return told, Effect(BILLING_KIND[act], version, at)
+
+
+# --- robots --------------------------------------------------------------------------------
+
+
+def _contradicts(current: Round, word: Word, now: datetime) -> bool:
+    if word not in (*YES, Word.CANCEL):
+        return False
+    if current.doubted_until is not None and now < current.doubted_until:
+        return True
+    if not _just_said(current, now) or current.word is None:
+        return False
+    return (current.word in YES) != (word in YES)
+
+
+def _just_said(current: Round, now: datetime) -> bool:
+    return current.word_at is not None and now - current.word_at <= TEN_SECONDS
+
+
+def _doubt(case: Case, current: Round, now: datetime) -> Step:
+    """Believe neither: the round stands again as it stood before both answers."""
+    doubted = replace(current, doubted_until=now + TEN_SECONDS)
+    note = Note("doubted", "contradicting_answers")
+    if current.word is None:
+        return Step(replace(case, round=doubted), Verdict.DOUBTED, (note,))
+    if current.in_flight:
+        wordless = replace(doubted, word=None, word_at=None, reason=None)
+        return Step(replace(case, round=wordless), Verdict.DOUBTED, (note,))
+    return replace(taken_back(case, doubted, now, note), verdict=Verdict.DOUBTED)
+
+
+def taken_back(case: Case, current: Round, now: datetime, note: Note) -> Step:
+    """Let the round stand as before the last word; where no promise runs any more it closes."""
+    back = replace(
+        current, word=None, word_at=None, reason=None, act=None, act_state=None, act_at=None
+    )
+    if current.stage is Stage.ASKED:
+        back = _unanswered(case, back, now)
+    elif current.stage is Stage.SUSPENDED:
+        back = replace(back, decided_by="silence")
+    changed = replace(case, round=back)
+    if back.outcome is None:
+        return Step(changed, Verdict.APPLIED, (note,), (), ANSWERING)
+    return Step(changed, Verdict.APPLIED, (note, Note(back.outcome, note.what)), (), EVERYTHING)
+
+
+def _unanswered(case: Case, back: Round, now: datetime) -> Round:
+    """Give an asked round as before any answer.
+
+    A promised deadline is not sooner than three days from now. Without one (`answer_by`) the round
+    had been closed, or never asked, when the word came: it closes again, and whoever was left in
+    peace since `closed_at` still is.
+    """
+    if back.answer_by is not None:
+        by = max(back.answer_by, in_grace(case, now))
+        return replace(
+            back, outcome=None, closed_at=None, answer_by=by, decided_by=None, decided_at=None
+        )
+    if back.open and back.closed_at is not None:
+        return replace(back, outcome=Outcome.KEPT)
+    return replace(back, outcome=Outcome.WITHDRAWN, closed_at=now)
+
+
+# --- keep ----------------------------------------------------------------------------------
+
+
+def _keep(case: Case, event: Answer, now: datetime) -> Step:
+    current = case.round
+    if current is None:
+        return Step(case, Verdict.NOTHING_OPEN)
+    if current.outcome in STILL_ASKABLE:
+        return kept(with_round(case, answer_by=None), event, now)
+    if not current.open:
+        return _settled(case, event, current.outcome is Outcome.KEPT, now)
+    if current.stage is not Stage.ASKED:
+        return Step(case, Verdict.TOO_LATE)
+    if current.in_flight:
+        return _remember(case, event, now)
+    return kept(case, event, now)
+
+
+def kept(case: Case, event: Answer, now: datetime) -> Step:
+    """Close the round because the person keeps the subscription, with a receipt."""
+    version = case.round.act_version + 1 if case.round else 1
+    why = event.reason or f"said_by_{event.by}"
+    said = _said(event, now) | {"decided_at": now, "act_version": version}
+    step = close(case, Outcome.KEPT, now, why, **said)
+    return replace(step, effects=(Effect(Kind.KEPT, version, now + TEN_SECONDS),))
+
+
+def _settled(case: Case, event: Answer, same: bool, now: datetime) -> Step:  # noqa: FBT001 - yes or no
+    return _again(case, event, now) if same else Step(case, Verdict.ENDED)
+
+
+def _again(case: Case, event: Answer, now: datetime) -> Step:
+    """Note when a word was repeated: a robot's other word may follow."""
+    current = case.round
+    if current is None or (current.word is event.word and current.word_at == now):
+        return Step(case)
+    reason = event.reason or current.reason
+    return Step(with_round(case, word=event.word, word_at=now, reason=reason), Verdict.APPLIED)
+
+
+# --- cancel --------------------------------------------------------------------------------
+
+
+def _cancel(case: Case, event: Answer, policy: Policy, now: datetime) -> Step:
+    current = case.round
+    if current is None or not current.open:
+        return _cancel_anew(case, event, policy, now)
+    if current.word is Word.CANCEL or (current.stage is Stage.CANCELED and current.act is None):
+        return _again(case, event, now)
+    if current.in_flight:
+        return _remember(case, event, now)
+    if current.stage is Stage.CANCELED:
+        return _stay_canceled(case, event, now)
+    return _rest(case, event, now)
+
+
+def _stay_canceled(case: Case, event: Answer, now: datetime) -> Step:
+    """Drop the resume that billing has not been told yet."""
+    changed = with_round(case, act=None, act_state=None, act_at=None, **_said(event, now))
+    note = Note("cancel_recorded", f"said_by_{event.by}")
+    return Step(changed, Verdict.APPLIED, (note,), (), ANSWERING)
+
+
+def _cancel_anew(case: Case, event: Answer, policy: Policy, now: datetime) -> Step:
+    """Cancel where no round is open: the link's round opens again, the app's cancel a new one.
+
+    Neither promises anything (`answer_by`), and each remembers since when the person was left in
+    peace, so that an undo cannot lead to a suspension or to an early ask.
+    """
+    last = case.round
+    if case.subscription.status == "canceled":
+        return Step(case, Verdict.ENDED)
+    if last is not None and event.round is not None:
+        peace = last.closed_at if last.outcome in LEFT_IN_PEACE else None
+        again = replace(last, outcome=None, closed_at=peace, stage=Stage.ASKED, answer_by=None)
+        return _rest(replace(case, round=again), event, now)
+    opened = Round(
+        number=last.number + 1 if last else 1,
+        stage=Stage.ASKED,
+        why=Why.OWN_CANCEL,
+        opened_at=now,
+        version=policy.version,
+        segment=segment_for(case, policy),
+        closed_at=last.closed_at if last and last.outcome in LEFT_IN_PEACE else None,
+        used_known=case.subscription.last_used_on,
+    )
+    return _rest(replace(case, round=opened), event, now)
+
+
+def _rest(case: Case, event: Answer, now: datetime) -> Step:
+    told, effect = tell_billing(case, Act.CANCEL, now + TEN_MINUTES, **_said(event, now))
+    note = Note("cancel_recorded", f"said_by_{event.by}")
+    return Step(told, Verdict.APPLIED, (note,), (effect,), EVERYTHING)
+
+
+# --- resume --------------------------------------------------------------------------------
+
+
+def _resume(case: Case, event: Answer, now: datetime) -> Step:
+    current = case.round
+    if current is None:
+        return Step(case, Verdict.NOTHING_OPEN)
+    if not current.open:
+        return _settled(case, event, current.outcome is Outcome.RESUMED, now)
+    if current.stage is Stage.ASKED:
+        return _keep(case, event, now)
+    return _resume_stopped(case, current, event, now)
+
+
+def _resume_stopped(case: Case, current: Round, event: Answer, now: datetime) -> Step:
+    if current.word in YES and current.act is Act.RESUME:
+        return _again(case, event, now)
+    if current.stage is Stage.CANCELED and current.paid_until and current.paid_until <= now:
+        return Step(case, Verdict.ENDED)
+    if current.in_flight:
+        return _remember(case, event, now)
+    told, effect = tell_billing(case, Act.RESUME, now + TEN_SECONDS, **_said(event, now))
+    note = Note("resume_recorded", f"said_by_{event.by}")
+    return Step(told, Verdict.APPLIED, (note,), (effect,), ANSWERING)
+
+
+# --- undo ----------------------------------------------------------------------------------
+
+
+def undo_exists(case: Case, now: datetime) -> bool:
+    """Say whether the last answer can still be taken back with a click."""
+    current = case.round
+    if current is None:
+        return False
+    if not current.open:
+        return _fresh_keep(current, now)
+    if current.stage is Stage.CANCELED:
+        return current.act is None and (current.paid_until is None or now < current.paid_until)
+    if current.in_flight:
+        return current.stage is Stage.ASKED and current.word is Word.CANCEL
+    return current.word is Word.CANCEL or current.act is Act.RESUME
+
+
+def _fresh_keep(current: Round, now: datetime) -> bool:
+    """Say whether a keep ended a promise that can run on; a keep after the end of one cannot."""
+    kept_now = current.outcome is Outcome.KEPT and current.word in YES
+    recent = current.closed_at is not None and now - current.closed_at <= TEN_MINUTES
+    return kept_now and recent and current.answer_by is not None
+
+
+def _undo(case: Case, event: Answer, now: datetime) -> Step:
+    current = case.round
+    if current is None:
+        return Step(case, Verdict.NOTHING_OPEN)
+    if not undo_exists(case, now):
+        return Step(case, Verdict.TOO_LATE)
+    if current.open and current.stage is Stage.CANCELED:
+        return _resume(case, replace(event, word=Word.RESUME), now)
+    if current.in_flight and current.act is Act.CANCEL:
+        return _remember(case, replace(event, word=Word.KEEP), now)
+    note = Note("answer_undone", f"said_by_{event.by}")
+    if current.in_flight:
+        return Step(with_round(case, word=None, word_at=None), Verdict.APPLIED, (note,))
+    # Robots press every button: what follows an undo this quick is not believed either.
+    hasty = now + TEN_SECONDS if _just_said(current, now) else current.doubted_until
+    return taken_back(case, replace(current, doubted_until=hasty), now, note)
+
+
+# --- data ----------------------------------------------------------------------------------
+
+
+def _keep_data(case: Case, event: Answer) -> Step:
+    current = case.round
+    if current is None or not current.open or current.erase_on is None:
+        return Step(case)
+    note = Note("erasure_stopped", f"said_by_{event.by}")
+    return Step(with_round(case, erase_on=None), Verdict.APPLIED, (note,))
+
+
+# --- what is remembered --------------------------------------------------------------------
+
+
+def _remember(case: Case, event: Answer, now: datetime) -> Step:
+    """Record a word while billing is being told something else; its answer is judged by it."""
+    if case.round is not None and case.round.word is event.word:
+        return _again(case, event, now)
+    note = Note(f"{event.word}_recorded", f"said_by_{event.by}")
+    return Step(with_round(case, **_said(event, now)), Verdict.APPLIED, (note,))
+
+
+def _said(event: Answer, now: datetime) -> dict[str, object]:
+    return {"word": event.word, "word_at": now, "reason": event.reason, "decided_by": event.by}

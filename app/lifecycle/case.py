@@ -1,0 +1,423 @@
+"""The vocabulary of a subscription's life: everything the rules may see, and what they may say.
+
+Plain values only. A `Case` is all that `step` sees; a `Step` is all that it says. Times are aware
+UTC datetimes, days are dates; a subscription's own day is the day in its `zone`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from types import MappingProxyType
+from zoneinfo import ZoneInfo
+
+
+class Stage(StrEnum):
+    """Where a subscription stands; `active` where no reconfirmation is open."""
+
+    ACTIVE = "active"
+    ASKED = "asked"
+    SUSPENDED = "suspended"
+    CANCELED = "canceled"
+    ERASING = "erasing"
+    ERASED = "erased"
+
+
+class Outcome(StrEnum):
+    """What a reconfirmation came to when it closed."""
+
+    KEPT = "kept"
+    RETURNED = "returned"
+    RESUMED = "resumed"
+    WITHDRAWN = "withdrawn"
+    UNREACHABLE = "unreachable"
+    EXPIRED = "expired"
+    BY_BILLING = "by_billing"
+    ERASED = "erased"
+
+
+class Why(StrEnum):
+    """Why a reconfirmation was opened."""
+
+    NEVER_USED = "never_used"
+    UNUSED = "unused"
+    BEFORE_RENEWAL = "before_renewal"
+    OWN_CANCEL = "own_cancel"
+    BILLING_CANCEL = "billing_cancel"
+
+
+class Reach(StrEnum):
+    """Whether notices reach the person."""
+
+    OK = "ok"
+    NO_ADDRESS = "no_address"
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
+
+
+class Word(StrEnum):
+    """What a person, or the product's own app for them, can say."""
+
+    KEEP = "keep"
+    CANCEL = "cancel"
+    RESUME = "resume"
+    UNDO = "undo"
+    KEEP_DATA = "keep_data"
+
+
+class Act(StrEnum):
+    """What billing can be told."""
+
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    CANCEL = "cancel"
+
+
+class ActState(StrEnum):
+    """How far an act has come; once confirmed or voided, the round holds no act."""
+
+    QUEUED = "queued"
+    CLAIMED = "claimed"
+    PARKED = "parked"
+
+
+class Kind(StrEnum):
+    """The effects: what the world is told to do."""
+
+    ASK = "notice.ask"
+    REMINDER = "notice.reminder"
+    KEPT = "notice.kept"
+    CANCELED = "notice.canceled"
+    SUSPENDED = "notice.suspended"
+    RESUMED = "notice.resumed"
+    WELCOME_BACK = "notice.welcome_back"
+    BILLING_SUSPEND = "billing.suspend"
+    BILLING_RESUME = "billing.resume"
+    BILLING_CANCEL = "billing.cancel"
+
+
+class Lane(StrEnum):
+    """Effects of one lane and round go in order; lanes do not wait for each other."""
+
+    BILLING = "billing"
+    NOTICE = "notice"
+    WEBHOOK = "webhook"
+
+
+BILLING_KIND: Mapping[Act, Kind] = MappingProxyType(
+    {
+        Act.SUSPEND: Kind.BILLING_SUSPEND,
+        Act.RESUME: Kind.BILLING_RESUME,
+        Act.CANCEL: Kind.BILLING_CANCEL,
+    }
+)
+ACT_OF: Mapping[Kind, Act] = MappingProxyType({kind: act for act, kind in BILLING_KIND.items()})
+ASKING = frozenset({Kind.ASK, Kind.REMINDER})
+"""Notices that count against the pace of a product and that a brake stops."""
+BRAKED = ASKING | {Kind.BILLING_SUSPEND}
+"""Effects that a brake stops, but for a billing act that is a person's own word."""
+EVERYTHING = frozenset(Kind)
+NOTHING: frozenset[Kind] = frozenset()
+
+
+def lane_of(kind: Kind) -> Lane:
+    """Say in which lane an effect goes."""
+    return Lane.BILLING if kind in ACT_OF else Lane.NOTICE
+
+
+# --- what the rules see --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One paid subscription as billing last told it, and the last day of use.
+
+    `amount` is in the currency's minor unit; `renews_at` is the next charge billing told of, and
+    may lie in the past where billing did not tell of later ones; `started_on` and `last_used_on`
+    are UTC days.
+    """
+
+    id: int
+    status: str
+    plan: str
+    country: str
+    interval: str
+    amount: int
+    currency: str
+    started_on: date
+    renews_at: datetime | None
+    last_used_on: date | None
+    zone: ZoneInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """What a product's feeds of usage cover, and when its brake last lifted.
+
+    `covers_from`: the first day all feeds cover; `heard_until`: the last such day, None where no
+    feed has ever spoken; `lifted_at`: when a brake last came off.
+    """
+
+    covers_from: date | None = None
+    heard_until: date | None = None
+    lifted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One reconfirmation, open while `outcome` is None.
+
+    `used_known` is the last day of use that the round was opened on. `stated_by` is the latest
+    day of answer that a claimed ask stated; `answer_by` is the end of that day, fixed when the ask
+    was handed over (`asked_at`). `word` is the person's last word and `act` the one thing billing
+    is being told. `decided_by` (subscriber, app, silence, billing) and `decided_at` belong to the
+    last change of stage.
+    """
+
+    number: int
+    stage: Stage
+    why: Why
+    opened_at: datetime
+    version: int
+    segment: int | None = None
+    outcome: Outcome | None = None
+    closed_at: datetime | None = None
+    used_known: date | None = None
+    stated_by: date | None = None
+    asked_at: datetime | None = None
+    answer_by: datetime | None = None
+    reminded: int = 0
+    quiet: bool = False
+    word: Word | None = None
+    word_at: datetime | None = None
+    reason: str | None = None
+    doubted_until: datetime | None = None
+    act: Act | None = None
+    act_version: int = 0
+    act_state: ActState | None = None
+    act_at: datetime | None = None
+    decided_by: str | None = None
+    decided_at: datetime | None = None
+    paid_until: datetime | None = None
+    erase_on: date | None = None
+    welcomed_at: datetime | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether something may still happen in this round by itself."""
+        return self.outcome is None
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether billing is being told right now, so that the outcome is not known."""
+        return self.act_state is ActState.CLAIMED
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """All that the rules may see of one subscription."""
+
+    subscription: Subscription
+    reach: Reach
+    round: Round | None
+    hearing: Hearing
+
+    @property
+    def stage(self) -> Stage:
+        """The stage of the open round; `active` where none is open."""
+        return self.round.stage if self.round and self.round.open else Stage.ACTIVE
+
+
+# --- what can happen -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """News of use has arrived and moved `last_used_on`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Somebody answers; `round` is the number their link names, None from the product's app."""
+
+    word: Word
+    round: int | None = None
+    by: str = "subscriber"
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StopReminders:
+    """The one-click of a mail program (RFC 8058): no more reminders in this round."""
+
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An effect is about to be carried out; `again` where an earlier try has no known outcome."""
+
+    kind: Kind
+    version: int
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """The relay has taken a notice."""
+
+    kind: Kind
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """A notice came back for good (`bounced`), or drew a complaint (`complained`)."""
+
+    reach: Reach
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """Billing has carried out an act; `paid_until` is how long the time already paid lasts."""
+
+    act: Act
+    version: int
+    paid_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """Billing said no to an act: it waits for a person."""
+
+    act: Act
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotDone:
+    """Reading back showed that an act with an unknown outcome was never carried out."""
+
+    act: Act
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class AddressChanged:
+    """The contact has a new address, or none any more (`reach`)."""
+
+    reach: Reach = Reach.OK
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Billing told other facts than `before`; the case holds the new ones."""
+
+    before: Subscription
+
+
+Event = (
+    Tick
+    | Used
+    | Answer
+    | StopReminders
+    | Claim
+    | HandedOver
+    | Undelivered
+    | Acknowledged
+    | Declined
+    | NotDone
+    | AddressChanged
+    | Told
+)
+
+
+# --- what the rules say --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Something the world must do, not before a moment; `version` numbers repeats in a round."""
+
+    kind: Kind
+    version: int
+    not_before: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One line of history: what happened, and the code of the reason."""
+
+    what: str
+    why: str
+
+
+class Verdict(StrEnum):
+    """The answer to an event, as a value."""
+
+    APPLIED = "applied"
+    UNCHANGED = "unchanged"
+    GO = "go"
+    CHECK = "check"
+    VOID = "void"
+    WAIT = "wait"
+    OLDER_ROUND = "older_round"
+    NOTHING_OPEN = "nothing_open"
+    TOO_LATE = "too_late"
+    ENDED = "ended"
+    DOUBTED = "doubted"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What an event leads to.
+
+    `void` names the unclaimed effects of the round that no longer hold; `wait_until` goes with
+    the verdict `wait`; `replaced` is an earlier round that closed because a new one opened.
+    """
+
+    case: Case
+    verdict: Verdict = Verdict.UNCHANGED
+    notes: tuple[Note, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    void: frozenset[Kind] = NOTHING
+    wait_until: datetime | None = None
+    replaced: Round | None = None
+
+
+
+
+def with_round(case: Case, **changes: object) -> Case:
+    """Give the case with its round changed."""
+    if case.round is None:
+        raise LookupError(case.subscription.id)
+    return replace(case, round=replace(case.round, **changes))  # type: ignore[arg-type]
+
+
+def close(
+    case: Case, outcome: Outcome, now: datetime, why: str, **changes: object
+) -> Step:
+    """Close the round: whatever of it has not begun is void."""
+    closed = with_round(
+        case, outcome=outcome, closed_at=now, act=None, act_state=None, act_at=None, **changes
+    )
+    return Step(closed, Verdict.APPLIED, (Note(outcome, why),), (), EVERYTHING)
+
+
+TEN_MINUTES = timedelta(minutes=10)
+"""How long a cancel rests before billing is told, so that undo is a click."""
+TEN_SECONDS = timedelta(seconds=10)
+"""Keep and cancel this close together are a robot's."""
+QUEUED_FOR = timedelta(days=3)
+"""An ask that could not be handed over in this time is withdrawn."""
+NO_REMINDER = timedelta(hours=48)
+"""No reminder goes out this close to the end of the answer window."""
+GRACE = 3
+"""No deadline falls sooner than this many days after a brake lifts or an answer is taken back."""

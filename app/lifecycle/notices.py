@@ -1,0 +1,225 @@
+"""What is checked again in the moment an effect is carried out, and what its delivery means.
+
+Deciding and acting lie apart, so the claim of an effect asks everything once more: used since?
+answered? reachable? still charged? braked? An ask fixes only here the date that it states.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from app.lifecycle.case import (
+    ACT_OF,
+    ASKING,
+    EVERYTHING,
+    NO_REMINDER,
+    QUEUED_FOR,
+    Act,
+    ActState,
+    Case,
+    Claim,
+    HandedOver,
+    Kind,
+    Note,
+    Outcome,
+    Reach,
+    Round,
+    Stage,
+    Step,
+    Undelivered,
+    Verdict,
+    Word,
+    close,
+    with_round,
+)
+from app.lifecycle.dates import (
+    day_at,
+    deadline,
+    due_day,
+    end_of,
+    heard,
+    may_be_asked,
+    midnight,
+    silence_counts_at,
+    terms_for,
+    within_hours,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from app.policy import Policy
+
+CANNOT_BE_MAILED = frozenset({Reach.NO_ADDRESS, Reach.BOUNCED})
+
+
+def claimed(case: Case, event: Claim, policy: Policy, now: datetime) -> Step:
+    """Say whether an effect may be carried out now: go, wait, check first, or void."""
+    current = case.round
+    if current is None:
+        return Step(case, Verdict.VOID)
+    if event.kind in ACT_OF:
+        return _claim_act(case, current, event, policy, now)
+    if event.kind is Kind.ASK:
+        return _claim_ask(case, current, policy, now)
+    if case.reach in CANNOT_BE_MAILED:
+        note = Note(f"{event.kind}_not_sent", case.reach)
+        return Step(case, Verdict.VOID, (note,))
+    if not _still_true(case, current, event.kind, now):
+        return Step(case, Verdict.VOID)
+    if event.kind in ASKING or event.kind is Kind.WELCOME_BACK:
+        return _in_hours(case, policy, now)
+    return Step(case, Verdict.GO)
+
+
+def _in_hours(case: Case, policy: Policy, now: datetime) -> Step:
+    at = within_hours(now, case.subscription.zone, policy.pace.send_between)
+    if at > now:
+        return Step(case, Verdict.WAIT, wait_until=at)
+    return Step(case, Verdict.GO)
+
+
+def _still_true(case: Case, current: Round, kind: Kind, now: datetime) -> bool:
+    match kind:
+        case Kind.REMINDER:
+            end = deadline(case, current)
+            waiting = current.stage is Stage.ASKED and current.open and current.word is None
+            in_time = end is not None and now < end - NO_REMINDER
+            return waiting and current.act is None and in_time and not current.quiet
+        case Kind.KEPT:
+            return current.outcome is Outcome.KEPT
+        case Kind.RESUMED:
+            return current.outcome is Outcome.RESUMED
+        case Kind.CANCELED:
+            return case.stage is Stage.CANCELED
+        case Kind.SUSPENDED | Kind.WELCOME_BACK:
+            return case.stage is Stage.SUSPENDED
+        case _:
+            return False
+
+
+# --- the ask -------------------------------------------------------------------------------
+
+
+def _claim_ask(case: Case, current: Round, policy: Policy, now: datetime) -> Step:
+    if not current.open or current.asked_at or current.word or current.act:
+        return Step(case, Verdict.VOID)
+    withdrawn = _no_longer(case, current, policy, now)
+    if withdrawn is not None:
+        return replace(withdrawn, verdict=Verdict.VOID)
+    step = _in_hours(case, policy, now)
+    if step.verdict is Verdict.WAIT:
+        return step
+    within = terms_for(case, policy).answer_within
+    day = within.after(day_at(now, case.subscription.zone))
+    stated = max(day, current.stated_by) if current.stated_by else day
+    return Step(with_round(case, stated_by=stated), Verdict.GO)
+
+
+def _no_longer(case: Case, current: Round, policy: Policy, now: datetime) -> Step | None:
+    """Close the round where the person is not to be asked after all."""
+    if _used_since(case, current):
+        return returned(case, current, policy, now)
+    if not may_be_asked(case):
+        return close(case, Outcome.WITHDRAWN, now, "nothing_to_charge")
+    if now >= current.opened_at + QUEUED_FOR:
+        return close(case, Outcome.WITHDRAWN, now, "not_handed_over")
+    if case.reach is not Reach.OK:
+        return unreachable(case, case.reach, now)
+    day, _ = due_day(case, terms_for(case, policy), current.opened_at)
+    if now < midnight(day, case.subscription.zone) or not heard(case, day):
+        return close(case, Outcome.WITHDRAWN, now, "no_longer_due")
+    return None
+
+
+# --- acts at billing -----------------------------------------------------------------------
+
+
+def _claim_act(case: Case, current: Round, event: Claim, policy: Policy, now: datetime) -> Step:
+    act = ACT_OF[event.kind]
+    if not current.open or current.act is not act or current.act_version != event.version:
+        return Step(case, Verdict.VOID)
+    if current.in_flight:
+        unwanted = current.word is not None and not _own_word(current, act)
+        return Step(case, Verdict.CHECK if unwanted else Verdict.GO)
+    if current.act_at is not None and now < current.act_at:
+        return Step(case, Verdict.WAIT, wait_until=current.act_at)
+    if not _own_word(current, act):
+        stopped = _silence_broken(case, current, policy, now)
+        if stopped is not None:
+            return replace(stopped, verdict=Verdict.VOID)
+    return Step(with_round(case, act_state=ActState.CLAIMED), Verdict.GO)
+
+
+def _own_word(current: Round, act: Act) -> bool:
+    return act is Act.RESUME or (act is Act.CANCEL and current.word is Word.CANCEL)
+
+
+def _silence_broken(case: Case, current: Round, policy: Policy, now: datetime) -> Step | None:
+    """Close or hold an act that only silence justified and that silence no longer does."""
+    if _used_since(case, current):
+        return returned(case, current, policy, now)
+    if not may_be_asked(case):
+        return close(case, Outcome.WITHDRAWN, now, "nothing_to_charge")
+    if case.reach is not Reach.OK:
+        return unreachable(case, case.reach, now)
+    due = silence_counts_at(case, current)
+    if due is None or now < due:
+        held = with_round(case, act=None, act_state=None, act_at=None)
+        return Step(held, Verdict.VOID, (Note("act_held", "window_not_over"),), (), EVERYTHING)
+    return None
+
+
+# --- what use and delivery mean --------------------------------------------------------------
+
+
+def _used_since(case: Case, current: Round) -> bool:
+    used = case.subscription.last_used_on
+    return used is not None and (current.used_known is None or used > current.used_known)
+
+
+def returned(case: Case, current: Round, policy: Policy, now: datetime) -> Step:
+    """End a round because of use.
+
+    Use that would have prevented the ask is a return. Old use that came to light late and would
+    not have prevented it withdraws the notice, which stated a wrong last day, and the person is
+    asked anew with the right one.
+    """
+    day, _ = due_day(case, terms_for(case, policy), current.opened_at)
+    if midnight(day, case.subscription.zone) > current.opened_at:
+        return close(case, Outcome.RETURNED, now, "used")
+    return close(case, Outcome.WITHDRAWN, now, "older_use_came_to_light")
+
+
+def unreachable(case: Case, reach: Reach, now: datetime) -> Step:
+    """End a round because the notice does not reach the person."""
+    return close(replace(case, reach=reach), Outcome.UNREACHABLE, now, reach)
+
+
+def handed_over(case: Case, event: HandedOver, now: datetime) -> Step:
+    """Note that the relay took a notice; the promise of an ask starts here."""
+    current = case.round
+    note = Note(f"{event.kind}_handed_over", "relay_took_it")
+    asked_before = current is not None and (not current.open or current.asked_at is not None)
+    if current is None or current.stated_by is None or event.kind is not Kind.ASK or asked_before:
+        return Step(case, Verdict.APPLIED, (note,))
+    end = end_of(current.stated_by, case.subscription.zone)
+    return Step(with_round(case, asked_at=now, answer_by=end), Verdict.APPLIED, (note,))
+
+
+def undelivered(case: Case, event: Undelivered, now: datetime) -> Step:
+    """Note that the person cannot be reached: silence no longer means anything."""
+    current = case.round
+    noted = replace(case, reach=event.reach)
+    note = Note("unreachable", event.reach)
+    if current is None or not current.open:
+        return Step(noted, Verdict.APPLIED, (note,))
+    if current.stage is Stage.ASKED:
+        if current.in_flight or current.word is Word.CANCEL:
+            return Step(noted, Verdict.APPLIED, (note,))
+        return unreachable(case, event.reach, now)
+    if current.erase_on is None:
+        return Step(noted, Verdict.APPLIED, (note,))
+    stopped = Note("erasure_stopped", event.reach)
+    return Step(with_round(noted, erase_on=None), Verdict.APPLIED, (note, stopped))
