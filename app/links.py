@@ -1,0 +1,56 @@
+"""Signed links: they name a subscription and a round, and hold nothing about a person.
+
+The state lives in the row, so a link acts only while its round is the latest. Several keys may be
+given, newest first, so that they can be rotated without breaking the links already mailed.
+"""
+
+import base64
+import binascii
+import struct
+
+from itsdangerous import BadSignature, Signer
+
+ANSWER = struct.Struct(">QH")
+NOTICE = struct.Struct(">QHI")
+
+
+class Links:
+    """Makes and reads the tokens of one installation."""
+
+    def __init__(self, keys: list[str], base_url: str) -> None:
+        """Take the secret keys, newest first, and the address the pages are served at."""
+        newest_last = list(reversed(keys))
+        self._answer = Signer(newest_last, salt="reconfirm.answer")
+        self._notice = Signer(newest_last, salt="reconfirm.notice")
+        self._base = base_url.rstrip("/")
+
+    def answer_token(self, subscription: int, number: int) -> str:
+        """Give the token of a subscription's round."""
+        return _seal(self._answer, ANSWER.pack(subscription, number))
+
+    def answer_url(self, subscription: int, number: int) -> str:
+        """Give the address of the page on which a round is answered."""
+        return f"{self._base}/a/{self.answer_token(subscription, number)}"
+
+    def read_answer(self, token: str) -> tuple[int, int] | None:
+        """Give (subscription, round) of a token, or None where it is not one of ours."""
+        payload = _open(self._answer, token, ANSWER.size)
+        return ANSWER.unpack(payload) if payload is not None else None
+
+    def notice_id(self, subscription: int, number: int, kind: str, version: int) -> str:
+        """Give the part of a Message-ID before the @: the same for each copy of one notice."""
+        packed = NOTICE.pack(subscription, number, version)
+        return f"{kind.replace('_', '-')}.{_seal(self._notice, packed + kind.encode())}"
+
+
+def _seal(signer: Signer, payload: bytes) -> str:
+    return signer.sign(base64.urlsafe_b64encode(payload).rstrip(b"=")).decode("ascii")
+
+
+def _open(signer: Signer, token: str, size: int) -> bytes | None:
+    try:
+        text = signer.unsign(token.encode("ascii"))
+        payload = base64.b64decode(text + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (BadSignature, UnicodeEncodeError, binascii.Error):
+        return None
+    return payload if len(payload) == size else None

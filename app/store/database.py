@@ -1,0 +1,76 @@
+"""Connections and transactions.
+
+READ COMMITTED throughout; a batch that a deadlock, a serialization failure or a rival's insert
+ended is run again from its start, so the work given to `retrying` must read before it writes.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import errors
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.exc import DBAPIError
+
+Result = TypeVar("Result")
+AGAIN = (errors.DeadlockDetected, errors.SerializationFailure, errors.UniqueViolation)
+TRIES = 8
+LOCK_TIMEOUT = "30s"
+
+
+class Database:
+    """One PostgreSQL database, with a small pool of connections."""
+
+    def __init__(self, url: str, pool_size: int = 5) -> None:
+        """Take a `postgresql://` address; nothing is connected yet."""
+        self.url = url
+        self.engine: Engine = create_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_pre_ping=True,
+            connect_args={"options": f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT}"},
+        )
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Open a transaction that commits at the end of the block, or rolls back on an error."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    def retrying(self, work: Callable[[Connection], Result]) -> Result:
+        """Run `work` in a transaction, again where it lost a race; the last error is raised."""
+        for left in reversed(range(TRIES)):
+            try:
+                with self.transaction() as connection:
+                    return work(connection)
+            except (psycopg.Error, DBAPIError) as error:
+                if not left or not lost_a_race(error):
+                    raise
+                _step_aside(self.engine)
+        raise AssertionError("unreachable")
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def lost_a_race(error: BaseException) -> bool:
+    """Say whether the same work may succeed when it is run again."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return isinstance(cause, AGAIN)
+
+
+def _step_aside(engine: Engine) -> None:
+    """Let the rival finish: a moment's wait inside the database, different for each."""
+    with engine.connect() as connection:
+        pause = random.uniform(0.001, 0.02)  # noqa: S311 - spreads rivals, guards nothing
+        cursor(connection).execute("select pg_sleep(%s)", (pause,))
+
+
+def cursor(connection: Connection) -> psycopg.Cursor[Any]:
+    """Give a psycopg cursor inside the connection's transaction, reading in binary."""
+    driver: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]
+    return driver.cursor(binary=True)

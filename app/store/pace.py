@@ -1,0 +1,90 @@
+"""Counters that hold a product to its pace; their row lock makes rival sweeps take turns."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import Connection, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from app.store.database import cursor
+from app.store.tables import ramp
+
+
+@dataclass(frozen=True, slots=True)
+class RampState:
+    """How far a policy's ramp has come: `opened` counts the current step only."""
+
+    backlog: int
+    step: int
+    opened: int
+    handed_over_at: datetime | None
+
+
+def taken(connection: Connection, product_id: int, day: date) -> int:
+    """Lock the product's counter of a day and give how many notices it has taken."""
+    run = cursor(connection)
+    run.execute(
+        """insert into quota (product_id, day, taken) values (%s, %s, 0)
+           on conflict (product_id, day) do update set taken = quota.taken returning taken""",
+        (product_id, day),
+    )
+    row = run.fetchone()
+    return int(row[0]) if row else 0
+
+
+def take(connection: Connection, product_id: int, day: date, many: int) -> None:
+    """Count notices that were queued."""
+    if many:
+        cursor(connection).execute(
+            """insert into quota (product_id, day, taken) values (%s, %s, %s)
+               on conflict (product_id, day) do update set taken = quota.taken + excluded.taken""",
+            (product_id, day, many),
+        )
+
+
+def ramp_of(connection: Connection, product_id: int, version: int) -> RampState | None:
+    """Lock and give the state of a version's ramp; None before its first sweep."""
+    run = cursor(connection)
+    run.execute(
+        """select backlog, step, opened, handed_over_at from ramp
+           where product_id = %s and version = %s for update""",
+        (product_id, version),
+    )
+    row = run.fetchone()
+    return RampState(*row) if row else None
+
+
+def begin_ramp(connection: Connection, product_id: int, version: int, backlog: int) -> None:
+    """Begin a ramp with the backlog found at activation."""
+    connection.execute(
+        upsert(ramp)
+        .values(product_id=product_id, version=version, backlog=backlog, step=0, opened=0)
+        .on_conflict_do_nothing()
+    )
+
+
+def next_step(connection: Connection, product_id: int, version: int, step: int) -> None:
+    """Go on to a step of a ramp."""
+    connection.execute(
+        update(ramp)
+        .where(ramp.c.product_id == product_id, ramp.c.version == version)
+        .values(step=step, opened=0, handed_over_at=None)
+    )
+
+
+def count_opened(connection: Connection, product_id: int, version: int, many: int) -> None:
+    """Count rounds opened in the current step."""
+    connection.execute(
+        update(ramp)
+        .where(ramp.c.product_id == product_id, ramp.c.version == version)
+        .values(opened=ramp.c.opened + many)
+    )
+
+
+def note_handover(connection: Connection, product_id: int, version: int, at: datetime) -> None:
+    """Note when the last ask of the current step was handed over."""
+    connection.execute(
+        update(ramp)
+        .where(ramp.c.product_id == product_id, ramp.c.version == version)
+        .values(handed_over_at=at)
+    )

@@ -1,0 +1,355 @@
+"""Products, their policies, feeds, brakes and keys: the few rows that people set up."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from app import policy as policies
+from app.errors import Conflict, NotFound
+from app.lifecycle.case import Hearing
+from app.policy import Policy
+from app.store import tables
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """What people subscribe to, with everything the rules need to know of it right now."""
+
+    id: int
+    key: str
+    name: str
+    billing: str
+    from_address: str
+    reply_to: str
+    support_url: str
+    app_url: str
+    locale: str
+    timezone: str
+    approvals: int
+    policy_version: int | None
+    hearing: Hearing
+    policies: Mapping[int, Policy]
+
+    @property
+    def policy(self) -> Policy | None:
+        """The policy in force; None where none was activated, and so nobody is asked."""
+        return None if self.policy_version is None else self.policies[self.policy_version]
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A named source of usage and the days it covers, both ends included."""
+
+    id: int
+    name: str
+    covers_from: date | None
+    covers_until: date | None
+    retired_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Brake:
+    """Why the clock of a product, or of all (`product` None), stands still."""
+
+    product: str | None
+    cause: str
+    why: str
+    actor: str
+    set_at: datetime
+
+
+# --- products ------------------------------------------------------------------------------
+
+
+def add(connection: Connection, key: str, name: str, billing: str, now: datetime) -> int:
+    """Add a product; Conflict where the key is taken."""
+    statement = upsert(tables.product).values(key=key, name=name, billing=billing, created_at=now)
+    row = connection.execute(
+        statement.on_conflict_do_nothing().returning(tables.product.c.id)
+    ).first()
+    if row is None:
+        raise Conflict(f"there is a product {key!r} already", "choose another key")
+    return int(row[0])
+
+
+def change(connection: Connection, product_id: int, values: Mapping[str, Any]) -> None:
+    """Change settings of a product."""
+    statement = update(tables.product).where(tables.product.c.id == product_id)
+    connection.execute(statement.values(**values))
+
+
+def keys(connection: Connection) -> list[str]:
+    """Give the keys of all products, in order."""
+    return list(connection.scalars(select(tables.product.c.key).order_by(tables.product.c.id)))
+
+
+def row_of(connection: Connection, key: str) -> Row[Any]:
+    """Give the row of a product; NotFound names the ones there are."""
+    row = connection.execute(select(tables.product).where(tables.product.c.key == key)).first()
+    if row is None:
+        there = ", ".join(keys(connection)) or "none yet"
+        raise NotFound(
+            f"there is no product {key!r}", f"products are: {there}; `reconfirm product add` adds one"
+        )
+    return row
+
+
+def load(connection: Connection, key: str) -> Product:
+    """Give a product with its policies and what its feeds cover."""
+    row = row_of(connection, key)
+    return Product(
+        id=row.id,
+        key=row.key,
+        name=row.name,
+        billing=row.billing,
+        from_address=row.from_address,
+        reply_to=row.reply_to,
+        support_url=row.support_url,
+        app_url=row.app_url,
+        locale=row.locale,
+        timezone=row.timezone,
+        approvals=row.approvals,
+        policy_version=row.policy_version,
+        hearing=hearing(connection, row.id),
+        policies=activated(connection, row.id),
+    )
+
+
+# --- policies ------------------------------------------------------------------------------
+
+
+_PARSED: dict[tuple[int, int, datetime], Policy] = {}
+
+
+def activated(connection: Connection, product_id: int) -> dict[int, Policy]:
+    """Give every version that was ever in force: open rounds may be held to any of them."""
+    table = tables.policy
+    statement = select(table.c.version, table.c.body, table.c.proposed_at).where(
+        table.c.product_id == product_id, table.c.activated_at.is_not(None)
+    )
+    found = {}
+    for version, body, proposed_at in connection.execute(statement):
+        key = (product_id, version, proposed_at)
+        if key not in _PARSED:
+            _PARSED[key] = policies.read(body, version=version)
+        found[version] = _PARSED[key]
+    return found
+
+
+def propose(
+    connection: Connection, product_id: int, body: Mapping[str, Any], actor: str, now: datetime
+) -> int:
+    """Write a new version and give its number."""
+    table = tables.policy
+    newest = connection.scalar(
+        select(func.coalesce(func.max(table.c.version), 0)).where(table.c.product_id == product_id)
+    )
+    version = int(newest or 0) + 1
+    connection.execute(
+        insert(table).values(
+            product_id=product_id, version=version, body=dict(body), proposed_by=actor, proposed_at=now
+        )
+    )
+    return version
+
+
+def proposal(connection: Connection, product_id: int, version: int) -> Row[Any]:
+    """Give the row of one version; NotFound where there is none."""
+    table = tables.policy
+    row = connection.execute(
+        select(table).where(table.c.product_id == product_id, table.c.version == version)
+    ).first()
+    if row is None:
+        raise NotFound(
+            f"there is no version {version} of this policy", "`reconfirm policy show` lists them"
+        )
+    return row
+
+
+def proposals(connection: Connection, product_id: int) -> Sequence[Row[Any]]:
+    """Give all versions, oldest first."""
+    table = tables.policy
+    statement = select(table).where(table.c.product_id == product_id).order_by(table.c.version)
+    return connection.execute(statement).all()
+
+
+def approve(connection: Connection, product_id: int, version: int, actor: str, now: datetime) -> None:
+    """Note that somebody approves a version; saying so twice counts once."""
+    connection.execute(
+        upsert(tables.policy_approval)
+        .values(product_id=product_id, version=version, actor=actor, approved_at=now)
+        .on_conflict_do_nothing()
+    )
+
+
+def approvers(connection: Connection, product_id: int, version: int) -> list[str]:
+    """Give who approved a version."""
+    table = tables.policy_approval
+    statement = select(table.c.actor).where(
+        table.c.product_id == product_id, table.c.version == version
+    )
+    return list(connection.scalars(statement.order_by(table.c.approved_at)))
+
+
+def activate(connection: Connection, product_id: int, version: int, actor: str, now: datetime) -> None:
+    """Put a version in force; rounds that are open keep the one they began with."""
+    table = tables.policy
+    connection.execute(
+        update(table)
+        .where(table.c.product_id == product_id, table.c.version == version)
+        .values(activated_by=actor, activated_at=now)
+    )
+    change(connection, product_id, {"policy_version": version})
+
+
+# --- feeds ---------------------------------------------------------------------------------
+
+
+def feeds(connection: Connection, product_id: int) -> list[Feed]:
+    """Give a product's feeds, retired ones too."""
+    table = tables.feed
+    statement = select(
+        table.c.id, table.c.name, table.c.covers_from, table.c.covers_until, table.c.retired_at
+    ).where(table.c.product_id == product_id)
+    return [Feed(*row) for row in connection.execute(statement.order_by(table.c.id))]
+
+
+def feed_named(connection: Connection, product_id: int, name: str, now: datetime) -> Feed:
+    """Give a feed by its name, made where there is none; Conflict where it was retired."""
+    table = tables.feed
+    connection.execute(
+        upsert(table)
+        .values(product_id=product_id, name=name, created_at=now)
+        .on_conflict_do_nothing()
+    )
+    found = next(each for each in feeds(connection, product_id) if each.name == name)
+    if found.retired_at is not None:
+        raise Conflict(f"the feed {name!r} was retired", "use another name with --feed")
+    return found
+
+
+def cover(
+    connection: Connection, feed_id: int, covers_from: date | None, covers_until: date | None
+) -> None:
+    """Widen what a feed covers; it never shrinks."""
+    table = tables.feed
+    connection.execute(
+        update(table)
+        .where(table.c.id == feed_id)
+        .values(
+            covers_from=func.least(table.c.covers_from, covers_from),
+            covers_until=func.greatest(table.c.covers_until, covers_until),
+        )
+    )
+
+
+def retire_feed(connection: Connection, feed_id: int, now: datetime) -> None:
+    """Stop counting a feed; what it told stays."""
+    connection.execute(
+        update(tables.feed).where(tables.feed.c.id == feed_id).values(retired_at=now)
+    )
+
+
+def hearing(connection: Connection, product_id: int) -> Hearing:
+    """Give what all feeds of a product together cover, and when its brake last lifted."""
+    live = [each for each in feeds(connection, product_id) if each.retired_at is None]
+    untils = [each.covers_until for each in live]
+    heard = None if None in untils else min((one for one in untils if one), default=None)
+    froms = [each.covers_from for each in live if each.covers_from is not None]
+    return Hearing(max(froms, default=None), heard, _lifted_at(connection, product_id))
+
+
+# --- brakes --------------------------------------------------------------------------------
+
+
+def set_brake(
+    connection: Connection, product_id: int | None, cause: str, why: str, actor: str, now: datetime
+) -> bool:
+    """Set a brake; False where it is on already for this cause."""
+    statement = upsert(tables.brake).values(
+        product_id=product_id, cause=cause, why=why, actor=actor, set_at=now
+    )
+    done = connection.execute(statement.on_conflict_do_nothing().returning(tables.brake.c.id))
+    return done.first() is not None
+
+
+def lift_brake(
+    connection: Connection, product_id: int | None, cause: str | None, actor: str, now: datetime
+) -> int:
+    """Lift the brakes of a product (of all, for None), of one cause or of every; how many."""
+    table = tables.brake
+    same = table.c.product_id.is_(None) if product_id is None else table.c.product_id == product_id
+    statement = update(table).where(table.c.lifted_at.is_(None), same)
+    if cause is not None:
+        statement = statement.where(table.c.cause == cause)
+    return connection.execute(statement.values(lifted_at=now, lifted_by=actor)).rowcount
+
+
+def brakes(connection: Connection, product_id: int | None = None) -> list[Brake]:
+    """Give the brakes that are on: all of them, or those that stop one product."""
+    table = tables.brake
+    statement = (
+        select(tables.product.c.key, table.c.cause, table.c.why, table.c.actor, table.c.set_at)
+        .select_from(table.outerjoin(tables.product))
+        .where(table.c.lifted_at.is_(None))
+        .order_by(table.c.id)
+    )
+    if product_id is not None:
+        statement = statement.where(
+            or_(table.c.product_id.is_(None), table.c.product_id == product_id)
+        )
+    return [Brake(*row) for row in connection.execute(statement)]
+
+
+def _lifted_at(connection: Connection, product_id: int) -> datetime | None:
+    table = tables.brake
+    return connection.scalar(
+        select(func.max(table.c.lifted_at)).where(
+            or_(table.c.product_id.is_(None), table.c.product_id == product_id)
+        )
+    )
+
+
+# --- keys ----------------------------------------------------------------------------------
+
+
+def add_key(
+    connection: Connection, product_id: int, digest: bytes, hint: str, scope: str,
+    feed_id: int | None, now: datetime,
+) -> int:
+    """Keep the hash of a key and give its number."""
+    row = connection.execute(
+        insert(tables.apikey)
+        .values(
+            product_id=product_id, hash=digest, hint=hint, scope=scope, feed_id=feed_id, created_at=now
+        )
+        .returning(tables.apikey.c.id)
+    ).one()
+    return int(row[0])
+
+
+def apikeys(connection: Connection, product_id: int) -> Sequence[Row[Any]]:
+    """Give the keys of a product, without their hashes."""
+    table = tables.apikey
+    statement = select(
+        table.c.id, table.c.hint, table.c.scope, tables.feed.c.name.label("feed"),
+        table.c.created_at, table.c.revoked_at,
+    ).select_from(table.outerjoin(tables.feed, table.c.feed_id == tables.feed.c.id))
+    return connection.execute(
+        statement.where(table.c.product_id == product_id).order_by(table.c.id)
+    ).all()
+
+
+def revoke_key(connection: Connection, product_id: int, number: int, now: datetime) -> bool:
+    """Revoke a key; False where the product has no such live key."""
+    table = tables.apikey
+    done = connection.execute(
+        update(table)
+        .where(table.c.product_id == product_id, table.c.id == number, table.c.revoked_at.is_(None))
+        .values(revoked_at=now)
+    )
+    return bool(done.rowcount)

@@ -1,0 +1,349 @@
+"""The tables. Only `subscription`, `contact` and `unknown_usage` name a person.
+
+A subscription's row mirrors billing and holds the day of last use; it carries no stage, so that
+asking a million people inserts short rows and updates no wide ones. Rounds are keyed by
+(subscription, number), so that nothing inserted in bulk needs its key read back.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+    }
+)
+Moment = DateTime(timezone=True)
+
+
+def _product(*, primary_key: bool = False) -> Column[int]:
+    return Column(
+        "product_id",
+        Integer,
+        ForeignKey("product.id"),
+        nullable=False,
+        primary_key=primary_key,
+        autoincrement=False,
+    )
+
+
+product = Table(
+    "product",
+    metadata,
+    Column("id", Integer, Identity(), primary_key=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("billing", Text, nullable=False),
+    Column("from_address", Text, nullable=False, server_default=""),
+    Column("reply_to", Text, nullable=False, server_default=""),
+    Column("support_url", Text, nullable=False, server_default=""),
+    Column("app_url", Text, nullable=False, server_default=""),
+    Column("locale", Text, nullable=False, server_default="en"),
+    Column("timezone", Text, nullable=False, server_default="UTC"),
+    Column("billing_key_file", Text, nullable=False, server_default=""),
+    Column("approvals", SmallInteger, nullable=False, server_default="1"),
+    Column("signing_secrets", JSONB, nullable=False, server_default="[]"),
+    Column("policy_version", Integer),
+    Column("created_at", Moment, nullable=False),
+)
+
+policy = Table(
+    "policy",
+    metadata,
+    _product(primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("body", JSONB, nullable=False),
+    Column("proposed_by", Text, nullable=False),
+    Column("proposed_at", Moment, nullable=False),
+    Column("activated_by", Text),
+    Column("activated_at", Moment),
+)
+
+policy_approval = Table(
+    "policy_approval",
+    metadata,
+    _product(primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("actor", Text, primary_key=True),
+    Column("approved_at", Moment, nullable=False),
+)
+
+feed = Table(
+    "feed",
+    metadata,
+    Column("id", Integer, Identity(), primary_key=True),
+    _product(),
+    Column("name", Text, nullable=False),
+    Column("covers_from", Date),
+    Column("covers_until", Date),
+    Column("created_at", Moment, nullable=False),
+    Column("retired_at", Moment),
+    UniqueConstraint("product_id", "name"),
+)
+
+apikey = Table(
+    "apikey",
+    metadata,
+    Column("id", Integer, Identity(), primary_key=True),
+    _product(),
+    Column("hash", LargeBinary, nullable=False, unique=True),
+    Column("hint", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("feed_id", Integer, ForeignKey("feed.id")),
+    Column("created_at", Moment, nullable=False),
+    Column("revoked_at", Moment),
+)
+
+brake = Table(
+    "brake",
+    metadata,
+    Column("id", Integer, Identity(), primary_key=True),
+    Column("product_id", Integer, ForeignKey("product.id")),
+    Column("cause", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("set_at", Moment, nullable=False),
+    Column("lifted_at", Moment),
+    Column("lifted_by", Text),
+    Index(
+        "brake_on_key",
+        text("coalesce(product_id, 0)"),
+        "cause",
+        unique=True,
+        postgresql_where=text("lifted_at is null"),
+    ),
+)
+
+quota = Table(
+    "quota",
+    metadata,
+    _product(primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("taken", Integer, nullable=False),
+)
+
+ramp = Table(
+    "ramp",
+    metadata,
+    _product(primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("backlog", Integer, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("opened", Integer, nullable=False),
+    Column("handed_over_at", Moment),
+)
+
+subscription = Table(
+    "subscription",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    _product(),
+    Column("external_id", Text, nullable=False),
+    Column("customer", Text),
+    Column("status", Text, nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("country", Text, nullable=False),
+    Column("interval", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("started_on", Date, nullable=False),
+    Column("renews_at", Moment),
+    Column("last_used_on", Date),
+    Column("told", LargeBinary, nullable=False),
+    UniqueConstraint("product_id", "external_id"),
+    Index(
+        "subscription_customer_idx",
+        "product_id",
+        "customer",
+        postgresql_where=text("customer is not null"),
+    ),
+    postgresql_with={"fillfactor": 90},
+)
+
+contact = Table(
+    "contact",
+    metadata,
+    Column("subscription_id", BigInteger, ForeignKey("subscription.id"), primary_key=True),
+    Column("email", Text),
+    Column("locale", Text, nullable=False),
+    Column("timezone", Text, nullable=False),
+    Column("reach", Text, nullable=False),
+)
+
+reconfirmation = Table(
+    "reconfirmation",
+    metadata,
+    Column("subscription_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("product_id", Integer, nullable=False),
+    Column("latest", Boolean, nullable=False),
+    Column("wake_at", Moment),
+    Column("stage", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("opened_at", Moment, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("segment", SmallInteger),
+    Column("outcome", Text),
+    Column("closed_at", Moment),
+    Column("used_known", Date),
+    Column("stated_by", Date),
+    Column("asked_at", Moment),
+    Column("answer_by", Moment),
+    Column("reminded", SmallInteger, nullable=False),
+    Column("quiet", Boolean, nullable=False),
+    Column("word", Text),
+    Column("word_at", Moment),
+    Column("reason", Text),
+    Column("doubted_until", Moment),
+    Column("act", Text),
+    Column("act_version", Integer, nullable=False),
+    Column("act_state", Text),
+    Column("act_at", Moment),
+    Column("decided_by", Text),
+    Column("decided_at", Moment),
+    Column("paid_until", Moment),
+    Column("erase_on", Date),
+    Column("welcomed_at", Moment),
+    Index(
+        "reconfirmation_open_key",
+        "subscription_id",
+        unique=True,
+        postgresql_where=text("outcome is null"),
+    ),
+    Index(
+        "reconfirmation_wake_idx",
+        "product_id",
+        "wake_at",
+        "subscription_id",
+        postgresql_where=text("wake_at is not null"),
+    ),
+    postgresql_with={"fillfactor": 80},
+)
+
+timer = Table(
+    "timer",
+    metadata,
+    Column("product_id", Integer, primary_key=True, autoincrement=False),
+    Column("due_at", Moment, primary_key=True),
+    Column("subscription_id", BigInteger, primary_key=True, autoincrement=False),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("product_id", Integer, nullable=False),
+    Column("subscription_id", BigInteger, nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("not_before", Moment, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("lease_until", Moment),
+    Column("tries", Integer, nullable=False),
+    Column("unknown", SmallInteger, nullable=False),
+    Column("error", Text),
+    CheckConstraint("state in ('pending', 'claimed', 'parked')", name="state"),
+    Index("outbox_due_idx", "product_id", "not_before", "id", postgresql_where=text("state = 'pending'")),
+    Index("outbox_lease_idx", "lease_until", postgresql_where=text("state = 'claimed'")),
+    Index("outbox_lane_idx", "subscription_id", "round", "lane", "id"),
+)
+
+history = Table(
+    "history",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("product_id", Integer, nullable=False),
+    Column("subscription_id", BigInteger),
+    Column("round", Integer),
+    Column("at", Moment, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("version", Integer),
+    Column("actor", Text, nullable=False),
+    # Filled by the sealer that chains a product's entries afterwards, in batches.
+    Column("sealed_no", BigInteger),
+    Column("previous_hash", LargeBinary),
+    Column("hash", LargeBinary),
+    Index("history_subscription_idx", "subscription_id", "id"),
+)
+
+unknown_usage = Table(
+    "unknown_usage",
+    metadata,
+    _product(primary_key=True),
+    Column("external_id", Text, primary_key=True),
+    Column("last_used_on", Date, nullable=False),
+)
+
+clock = Table(
+    "clock",
+    metadata,
+    Column("one", Boolean, primary_key=True, server_default=text("true")),
+    Column("now", Moment, nullable=False),
+    CheckConstraint("one", name="one"),
+)
+
+# --- the sandbox: a stand-in for a billing system, which happens to live in the same database ---
+
+sandbox_account = Table(
+    "sandbox_account",
+    metadata,
+    Column("product_key", Text, primary_key=True),
+    Column("external_id", Text, primary_key=True),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("interval", Text, nullable=False),
+    Column("anchor", Moment, nullable=False),
+    Column("renews_at", Moment, nullable=False),
+    Column("state", Text, nullable=False),
+    Index("sandbox_renewal_idx", "renews_at", postgresql_where=text("state <> 'ended'")),
+)
+
+sandbox_charge = Table(
+    "sandbox_charge",
+    metadata,
+    Column("product_key", Text, primary_key=True),
+    Column("external_id", Text, primary_key=True),
+    Column("charged_at", Moment, primary_key=True),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+)
+
+sandbox_act = Table(
+    "sandbox_act",
+    metadata,
+    Column("product_key", Text, primary_key=True),
+    Column("idempotency_key", Text, primary_key=True),
+    Column("external_id", Text, nullable=False),
+    Column("act", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("paid_until", Moment),
+    Column("replays", Integer, nullable=False),
+)
