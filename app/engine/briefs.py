@@ -1,0 +1,88 @@
+"""Everything a notice states, as plain data for the world: the engine knows, the world writes."""
+
+from datetime import date
+
+from app.engine.door import Batch
+from app.lifecycle.case import Case, Kind, Round, Stage, Why
+from app.lifecycle.dates import day_at, end_of, erase_day, next_charge, terms_for
+from app.links import Links
+from app.policy import Terms
+from app.store.population import Address
+from app.store.products import Product
+from app.world.mail.brief import Brand, Brief
+
+ASKED_WHY = {Why.NEVER_USED: "never_used", Why.BEFORE_RENEWAL: "before_renewal"}
+
+
+def brand_of(product: Product) -> Brand:
+    """Give what the notices of a product show of it."""
+    return Brand(
+        key=product.key,
+        name=product.name,
+        from_address=product.from_address,
+        reply_to=product.reply_to,
+        support_url=product.support_url,
+        app_url=product.app_url,
+    )
+
+
+def brief_for(
+    batch: Batch, case: Case, notice: tuple[Kind, int], person: Address, links: Links
+) -> Brief:
+    """Give the facts of one notice (kind, version) to one person, as they stand at this claim."""
+    kind, version = notice
+    current, subscription = _round(case), case.subscription
+    terms = terms_for(case, batch.policy_for(case))
+    name = kind.removeprefix("notice.")
+    url = links.answer_url(subscription.id, current.number)
+    host = batch.product.from_address.rpartition("@")[2] or "localhost"
+    local = links.notice_id(subscription.id, current.number, name, version)
+    return Brief(
+        notice=name,
+        to=person.email,
+        message_id=f"{local}@{host}",
+        sent_at=batch.now,
+        language=person.locale or batch.product.locale,
+        timezone=person.timezone,
+        plan=subscription.plan,
+        amount=subscription.amount,
+        currency=subscription.currency,
+        interval=subscription.interval,
+        started_on=subscription.started_on,
+        answer_url=url,
+        one_click_url=f"{url}/one-click",
+        next_charge=next_charge(subscription, batch.now),
+        last_used_on=subscription.last_used_on,
+        answer_by=promised_day(case, current),
+        without_answer=terms.on_no_answer,
+        erase_on=erasure_day(case, current, terms),
+        paid_until=current.paid_until,
+        decided_by=current.decided_by if current.decided_by in ("app", "silence") else "subscriber",
+        decided_at=current.decided_at,
+        reason=ASKED_WHY.get(current.why, "unused"),
+    )
+
+
+def promised_day(case: Case, current: Round) -> date | None:
+    """Give the last day to answer: what this claim states, or what the ask has promised."""
+    if current.answer_by is None:
+        return current.stated_by
+    last = day_at(current.answer_by, case.subscription.zone)
+    return date.fromordinal(last.toordinal() - 1)
+
+
+def erasure_day(case: Case, current: Round, terms: Terms) -> date | None:
+    """Give the day of erasure that is scheduled, or for an open ask the earliest one by silence."""
+    if current.stage is not Stage.ASKED or not current.open or terms.on_no_answer == "nothing":
+        return current.erase_on
+    last = promised_day(case, current)
+    if last is None:
+        return None
+    silent = end_of(last, case.subscription.zone)
+    return erase_day(case, terms, silent, next_charge(case.subscription, silent))
+
+
+def _round(case: Case) -> Round:
+    if case.round is None:
+        raise LookupError(case.subscription.id)
+    return case.round

@@ -1,0 +1,331 @@
+"""Claims what the world must do, and brings back what it did: two transactions, and the world between.
+
+A claim asks the rules once more, takes a lease under a new fence, and gives plain orders; what
+comes back is an event through the same door, and counts only under the fence it was claimed with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from app import guards
+from app.clock import Clock
+from app.engine.briefs import brand_of, brief_for
+from app.engine.door import Batch, open_batch, set_timers
+from app.lifecycle.case import (
+    ACT_OF,
+    BRAKED,
+    Acknowledged,
+    Claim,
+    Declined,
+    Event,
+    HandedOver,
+    Kind,
+    NotDone,
+    Reach,
+    Undelivered,
+    Verdict,
+    Word,
+)
+from app.links import Links
+from app.store import outbox, pace, population, products
+from app.store.database import Database
+from app.store.outbox import Row
+from app.store.products import Product
+from app.world.billing.connector import Order, Standing
+from app.world.mail.brief import Brand, Brief
+from app.world.outcome import Done, Later, No, Outcome
+
+LEASE = timedelta(seconds=60)
+BILLING = tuple(ACT_OF)
+NOTICES = tuple(kind for kind in Kind if kind not in ACT_OF)
+FIRST_PAUSE = timedelta(minutes=1)
+LONGEST_PAUSE = timedelta(hours=6)
+BRAKE_PAUSE = timedelta(minutes=15)
+MOST_COPIES = 2
+"""A notice whose outcome stayed unknown this often is put before a person, not sent again."""
+ACTOR = "worker"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One claimed effect: what to do in plain data, and the fence its outcome counts under.
+
+    `order` goes to billing and `brief` to the relay; `check_first` means that an earlier try has no
+    known outcome, `check_only` that it is not to be repeated either.
+    """
+
+    id: int
+    fence: int
+    subscription_id: int
+    kind: Kind
+    version: int
+    tries: int
+    unknown: int
+    lease_until: datetime
+    order: Order | None = None
+    brief: Brief | None = None
+    check_first: bool = False
+    check_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the world did about a task.
+
+    `standing` is what billing says after an act; `park` puts a no before a person, where it is
+    not the news that a notice does not reach them.
+    """
+
+    task: Task
+    outcome: Outcome
+    standing: Standing | None = None
+    park: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """Claims and acknowledges effects of products, for workers."""
+
+    database: Database
+    clock: Clock
+    links: Links
+    lease: timedelta = LEASE
+
+    # --- claiming --------------------------------------------------------------------------
+
+    def claim(
+        self, product_key: str, kinds: Sequence[Kind], limit: int
+    ) -> tuple[Brand, list[Task], bool]:
+        """Claim up to `limit` effects; also whether any row was looked at, claimed or not."""
+
+        def work(connection: Connection) -> tuple[Brand, list[Task], bool]:
+            product = products.load(connection, product_key)
+            return self._claim_in(connection, product, kinds, limit)
+
+        return self.database.retrying(work)
+
+    def _claim_in(
+        self, connection: Connection, product: Product, kinds: Sequence[Kind], limit: int
+    ) -> tuple[Brand, list[Task], bool]:
+        now, wall = self.clock.now(), self.clock.wall()
+        braked = guards.braked(connection, product)
+        allowed = [kind for kind in kinds if not (braked and kind in BRAKED)]
+        rows = outbox.forsaken(connection, product.id, allowed, wall, limit)
+        rows += outbox.due(connection, product.id, allowed, now, limit - len(rows))
+        free = outbox.free_rounds(connection, product.id, [row.subscription_id for row in rows])
+        mine = [row for row in rows if row.subscription_id in free]
+        batch = open_batch(connection, product, [row.subscription_id for row in mine], now)
+        claiming = _Claiming(self, connection, batch, braked=braked)
+        for row in mine:
+            claiming.judge(row)
+        tasks = claiming.settle(wall + self.lease)
+        return brand_of(product), tasks, bool(mine)
+
+    # --- acknowledging ---------------------------------------------------------------------
+
+    def acknowledge(self, product_key: str, results: Sequence[Result]) -> int:
+        """Write what became of tasks; give how many counted, those of an old fence do not."""
+
+        def work(connection: Connection) -> int:
+            product = products.load(connection, product_key)
+            return self._acknowledge_in(connection, product, results)
+
+        return self.database.retrying(work) if results else 0
+
+    def _acknowledge_in(
+        self, connection: Connection, product: Product, results: Sequence[Result]
+    ) -> int:
+        now = self.clock.now()
+        ids = [each.task.subscription_id for each in results]
+        batch = open_batch(connection, product, ids, now)
+        mine = outbox.still_mine(connection, [(each.task.id, each.task.fence) for each in results])
+        counted = [each for each in results if each.task.id in mine]
+        settling = _Settling(connection, batch)
+        for each in counted:
+            settling.take(each)
+        settling.settle()
+        if product.policy and any(settling.asked):
+            pace.note_handover(connection, product.id, product.policy.version, now)
+        return len(counted)
+
+    def release(self, product_key: str, tasks: Sequence[Task]) -> None:
+        """Give back tasks that were not begun."""
+        self.acknowledge(
+            product_key, [Result(task, Later("released", retry_after=timedelta())) for task in tasks]
+        )
+
+
+class _Claiming:
+    """Judges claimed rows and gathers what is to be written about them."""
+
+    def __init__(
+        self, effects: Effects, connection: Connection, batch: Batch, *, braked: bool
+    ) -> None:
+        self.effects = effects
+        self.connection = connection
+        self.batch = batch
+        self.braked = braked
+        self.go: list[tuple[Row, bool]] = []
+        self.void: list[int] = []
+        self.wait: list[tuple[int, datetime, str | None, int]] = []
+        self.parked: list[tuple[int, str]] = []
+
+    def judge(self, row: Row) -> None:
+        """Ask the rules about one row."""
+        case = self.batch.cases.get(row.subscription_id)
+        if case is None or case.round is None or case.round.number != row.number:
+            self.void.append(row.id)
+            return
+        if row.kind not in ACT_OF and row.unknown >= MOST_COPIES:
+            self.parked.append((row.id, "outcome unknown twice"))
+            return
+        if self.braked and row.kind is Kind.BILLING_CANCEL and case.round.word is not Word.CANCEL:
+            self.wait.append((row.id, self.batch.now + BRAKE_PAUSE, "brake", row.unknown))
+            return
+        reply = self.batch.apply(row.subscription_id, Claim(row.kind, row.version))
+        match reply.verdict:
+            case Verdict.GO | Verdict.CHECK:
+                self.go.append((row, reply.verdict is Verdict.CHECK))
+            case Verdict.WAIT if reply.wait_until is not None:
+                self.wait.append((row.id, reply.wait_until, None, row.unknown))
+            case Verdict.UNCHANGED:
+                self.wait.append((row.id, self.batch.now + LONGEST_PAUSE, "rules failed", row.unknown))
+            case _:
+                self.void.append(row.id)
+
+    def settle(self, lease_until: datetime) -> list[Task]:
+        """Write the claims and give the tasks."""
+        rows = [row for row, _ in self.go]
+        outbox.claim(self.connection, rows, lease_until)
+        outbox.delete(self.connection, self.void)
+        outbox.put_back(self.connection, self.wait)
+        outbox.park(self.connection, self.parked)
+        changed = [s for s, case in self.batch.cases.items() if case is not self.batch.before[s]]
+        set_timers(self.batch, changed)
+        self.batch.flush(self.connection, ACTOR)
+        people = population.addresses(self.connection, [row.subscription_id for row in rows])
+        return [
+            self._task(row, people[row.subscription_id], lease_until, check_only=check)
+            for row, check in self.go
+            if row.subscription_id in people
+        ]
+
+    def _task(
+        self, row: Row, person: population.Address, lease_until: datetime, *, check_only: bool
+    ) -> Task:
+        case = self.batch.cases[row.subscription_id]
+        order = brief = None
+        if row.kind in ACT_OF:
+            order = self._order(row, person.external_id)
+        else:
+            links = self.effects.links
+            brief = brief_for(self.batch, case, (row.kind, row.version), person, links)
+        return Task(
+            id=row.id,
+            fence=row.fence + 1,
+            subscription_id=row.subscription_id,
+            kind=row.kind,
+            version=row.version,
+            tries=row.tries + 1,
+            unknown=row.unknown,
+            lease_until=lease_until,
+            order=order,
+            brief=brief,
+            check_first=row.unknown > 0,
+            check_only=check_only,
+        )
+
+    def _order(self, row: Row, external_id: str) -> Order:
+        act = ACT_OF[row.kind]
+        key = f"{row.subscription_id}-{row.number}-{act}-{row.version}"
+        return Order(self.batch.product.key, external_id, str(act), key, self.batch.now)
+
+
+class _Settling:
+    """Turns outcomes into events and gathers what becomes of their rows."""
+
+    def __init__(self, connection: Connection, batch: Batch) -> None:
+        self.connection = connection
+        self.batch = batch
+        self.asked: list[int] = []
+        self.done: list[int] = []
+        self.back: list[tuple[int, datetime, str | None, int]] = []
+        self.parked: list[tuple[int, str]] = []
+
+    def take(self, result: Result) -> None:
+        """Take up one outcome."""
+        match result.outcome:
+            case Done():
+                self._done(result)
+            case Later() as later:
+                self._later(result, later)
+            case No() as no:
+                self._no(result, no)
+
+    def _done(self, result: Result) -> None:
+        task = result.task
+        self._apply(task, _done_event(task, result.standing))
+        self.done.append(task.id)
+        if task.kind is Kind.ASK:
+            self.asked.append(task.subscription_id)
+
+    def _later(self, result: Result, later: Later) -> None:
+        task = result.task
+        pause = later.retry_after if later.retry_after is not None else pause_after(task.tries)
+        unknown = task.unknown + (1 if later.unknown else 0)
+        if task.kind in ACT_OF and not later.unknown:
+            self._apply(task, NotDone(ACT_OF[task.kind], task.version))
+            if not self._still_wanted(task):
+                self.done.append(task.id)
+                return
+        self.back.append((task.id, self.batch.now + pause, later.reason, unknown))
+
+    def _still_wanted(self, task: Task) -> bool:
+        case = self.batch.cases.get(task.subscription_id)
+        current = case.round if case else None
+        return bool(
+            current
+            and current.open
+            and current.act is ACT_OF[task.kind]
+            and current.act_version == task.version
+        )
+
+    def _no(self, result: Result, no: No) -> None:
+        task = result.task
+        if task.kind in ACT_OF:
+            self._apply(task, Declined(ACT_OF[task.kind], task.version))
+            self.parked.append((task.id, no.reason))
+        elif result.park:
+            self.parked.append((task.id, no.reason))
+        else:
+            self._apply(task, Undelivered(Reach.BOUNCED))
+            self.done.append(task.id)
+
+    def _apply(self, task: Task, event: Event) -> None:
+        self.batch.apply(task.subscription_id, event)
+
+    def settle(self) -> None:
+        """Write what became of the rows, and what it led to."""
+        outbox.delete(self.connection, self.done)
+        outbox.put_back(self.connection, self.back)
+        outbox.park(self.connection, self.parked)
+        changed = [s for s, case in self.batch.cases.items() if case is not self.batch.before[s]]
+        set_timers(self.batch, changed)
+        self.batch.flush(self.connection, ACTOR)
+
+
+def pause_after(tries: int) -> timedelta:
+    """Give how long to wait after so many tries: doubling from a minute to six hours."""
+    return min(FIRST_PAUSE * 2 ** min(tries - 1, 20), LONGEST_PAUSE)
+
+
+def _done_event(task: Task, standing: Standing | None) -> Event:
+    if task.kind in ACT_OF:
+        paid = standing.paid_until if standing else None
+        return Acknowledged(ACT_OF[task.kind], task.version, paid)
+    return HandedOver(task.kind, task.version)

@@ -1,0 +1,167 @@
+"""Looks at one round of one subscription, for pages and the API: plain data, no lock, no writing.
+
+Two statements: one for everything that is kept of the round, one for the policies it may be held
+to. What is stated here is what the engine would do, by the rules' own functions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, and_, func, or_, select
+
+from app.engine.door import NOBODY_IS_ASKED
+from app.lifecycle.answers import LIVING, undo_exists
+from app.lifecycle.case import Case, Hearing, Reach, Round, Subscription
+from app.lifecycle.dates import day_at, deadline, end_of, erase_day, next_charge
+from app.policy import Policy, Terms
+from app.store import products, tables
+from app.store.cases import ROUND_FIELDS, round_from, zone
+
+ONE_DAY = timedelta(days=1)
+_SUBSCRIPTION = (
+    "id",
+    "status",
+    "plan",
+    "country",
+    "interval",
+    "amount",
+    "currency",
+    "started_on",
+    "renews_at",
+    "last_used_on",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Seller:
+    """What people see of a product; addresses are empty where none was given."""
+
+    key: str
+    name: str
+    support_url: str
+    app_url: str
+    locale: str
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One round as it stands at `now` (aware, UTC); days are days in the subscriber's zone.
+
+    `latest`: no newer round, so that its link acts. `erased`: the contact is gone, and with it
+    whatever may be shown. `living`: billing goes on charging unless it is told otherwise.
+    `next_charge`: by the dates that billing told, whether or not it still charges. `answer_day`:
+    the last day to answer, `late` once it is over. `erase_if_silent` and `erase_if_canceled`: the
+    first day of erasure should the person not answer, or cancel now; None where nothing would be
+    scheduled. `undo`: the last answer can still be taken back.
+    """
+
+    now: datetime
+    seller: Seller
+    case: Case
+    round: Round
+    terms: Terms
+    language: str
+    latest: bool
+    erased: bool
+    living: bool
+    undo: bool
+    late: bool
+    next_charge: datetime | None
+    answer_day: date | None
+    erase_if_silent: date | None
+    erase_if_canceled: date | None
+
+
+def look(connection: Connection, subscription: int, number: int, now: datetime) -> Look | None:
+    """Look at a round; None where there is no such subscription or round."""
+    row = connection.execute(_statement(subscription, number)).first()
+    if row is None:
+        return None
+    versions = products.activated(connection, row.product_id)
+    current = round_from([getattr(row, f"round_{name}") for name in ROUND_FIELDS])
+    case = _case(row, current)
+    return _look(row, case, current, versions.get(current.version, NOBODY_IS_ASKED), now)
+
+
+def _look(row: Row[Any], case: Case, current: Round, policy: Policy, now: datetime) -> Look:
+    # The segment is pinned with the round, whether or not it is still open.
+    terms = policy.terms_of(current.segment)
+    due = deadline(case, current)
+    last = _last_day(case, current, due)
+    return Look(
+        now=now,
+        seller=Seller(row.key, row.name, row.support_url, row.app_url, row.seller_locale),
+        case=case,
+        round=current,
+        terms=terms,
+        language=row.language or "",
+        latest=row.latest,
+        erased=row.reach is None,
+        living=case.subscription.status in LIVING,
+        undo=row.latest and undo_exists(case, now),
+        late=due is not None and now >= due,
+        next_charge=next_charge(case.subscription, now),
+        answer_day=last,
+        erase_if_silent=_erase_if_silent(case, terms, last),
+        erase_if_canceled=erase_day(case, terms, now, next_charge(case.subscription, now)),
+    )
+
+
+def _last_day(case: Case, current: Round, due: datetime | None) -> date | None:
+    """Give the last whole day to answer: stated by a claimed ask, or promised by a sent one."""
+    if due is None:
+        return current.stated_by
+    return day_at(due, case.subscription.zone) - ONE_DAY
+
+
+def _erase_if_silent(case: Case, terms: Terms, last: date | None) -> date | None:
+    if last is None or terms.on_no_answer == "nothing":
+        return None
+    silent = end_of(last, case.subscription.zone)
+    return erase_day(case, terms, silent, next_charge(case.subscription, silent))
+
+
+# --- reading -------------------------------------------------------------------------------
+
+
+def _statement(subscription: int, number: int) -> Select[Any]:
+    one, person, seller, rounds, brake = (
+        tables.subscription,
+        tables.contact,
+        tables.product,
+        tables.reconfirmation,
+        tables.brake,
+    )
+    lifted = (
+        select(func.max(brake.c.lifted_at))
+        .where(or_(brake.c.product_id.is_(None), brake.c.product_id == one.c.product_id))
+        .scalar_subquery()
+    )
+    return (
+        select(
+            one.c[(*_SUBSCRIPTION, "product_id")],
+            person.c.timezone,
+            person.c.reach,
+            person.c.locale.label("language"),
+            seller.c["key", "name", "support_url", "app_url"],
+            seller.c.locale.label("seller_locale"),
+            rounds.c.latest,
+            *(rounds.c[name].label(f"round_{name}") for name in ROUND_FIELDS),
+            lifted.label("lifted_at"),
+        )
+        .select_from(one)
+        .join(seller, seller.c.id == one.c.product_id)
+        .join(rounds, and_(rounds.c.subscription_id == one.c.id, rounds.c.number == number))
+        .outerjoin(person, person.c.subscription_id == one.c.id)
+        .where(one.c.id == subscription)
+    )
+
+
+def _case(row: Row[Any], current: Round) -> Case:
+    told = {name: getattr(row, name) for name in _SUBSCRIPTION}
+    subscription = Subscription(**told, zone=zone(row.timezone or "UTC"))
+    reach = Reach(row.reach) if row.reach else Reach.NO_ADDRESS
+    return Case(subscription, reach, current, Hearing(lifted_at=row.lifted_at))

@@ -1,0 +1,280 @@
+"""Finds who is due and applies ticks, batch by batch: each batch reads, judges, writes, commits.
+
+What a batch has read it deletes in the same transaction, so a sweep that is killed loses nothing
+and repeats nothing, and several may run at once. A dry run is the same code without the writing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from app import guards
+from app.engine.door import Batch
+from app.guards import Allowance
+from app.lifecycle.case import Case, Stage, Tick, Verdict
+from app.store import cases, due, products
+from app.store.database import Database
+from app.store.due import BEGINNING, DueTimer
+from app.store.products import Product
+
+Found = TypeVar("Found")
+BATCH = 1000
+PUT_OFF = timedelta(hours=1)
+"""A case whose rules raise is looked at again after this long."""
+ACTOR = "clock"
+
+
+@dataclass(slots=True)
+class Pass:
+    """What one sweep of one product did, or in a dry run would do.
+
+    `counts` is by what happened; `people` lists (subscription, what, why) where that was asked for;
+    `stopped` says why nobody, or nobody more, is asked.
+    """
+
+    product: str
+    counts: Counter[str] = field(default_factory=Counter)
+    people: list[tuple[int, str, str]] = field(default_factory=list)
+    stopped: str | None = None
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeper:
+    """One pass over one product at one moment.
+
+    `dry` judges without writing; `counting` does so as if the pace allowed everything.
+    """
+
+    database: Database
+    product_key: str
+    now: datetime
+    dry: bool = False
+    counting: bool = False
+    list_people: bool = False
+    batch: int = BATCH
+    after_batch: Callable[[int], None] = lambda _: None
+
+    def run(self) -> Pass:
+        """Judge everybody who is due: first open rounds, then those without one."""
+        done = Pass(self.product_key)
+        done.stopped = self._stopped()
+        if done.stopped is None:
+            self._rounds(done)
+            self._count_backlog()
+            self._timers(done)
+        return done
+
+    def _stopped(self) -> str | None:
+        """Say why the product's clock stands still; None where it runs."""
+        return self._in_transaction(self._stopped_in)
+
+    def _stopped_in(self, connection: Connection, product: Product) -> str | None:
+        if product.policy is None:
+            return "no policy is in force: propose and activate one"
+        guards.check_feeds(connection, product, self.now)
+        brakes = products.brakes(connection, product.id)
+        if brakes:
+            return f"the brake is on: {brakes[0].cause}, {brakes[0].why}"
+        if product.hearing.heard_until is None:
+            return "no feed has spoken yet: import usage, or send a heartbeat with `through`"
+        return None
+
+    # --- open rounds -----------------------------------------------------------------------
+
+    def _rounds(self, done: Pass) -> None:
+        after = (BEGINNING, 0)
+        while True:
+            found, batch = self._in_transaction(lambda c, p, a=after: self._round_batch(c, p, a))
+            self._report(done, batch)
+            if not found:
+                return
+            after = found[-1]
+
+    def _round_batch(
+        self, connection: Connection, product: Product, after: tuple[datetime, int]
+    ) -> tuple[list[tuple[datetime, int]], Batch]:
+        lock = not self.dry
+        found = due.rounds(connection, product.id, self.now, after, self.batch, lock=lock)
+        batch = self._open(connection, product, [sid for _, sid in found])
+        for _, subscription_id in found:
+            batch.apply(subscription_id, Tick())
+        moved = [sid for sid in batch.cases if batch.cases[sid] is not batch.before[sid]]
+        for subscription_id in moved:
+            batch.look_again(subscription_id)
+        if not self.dry:
+            cases.move_wakes(connection, self._hints(batch, found))
+            reminded = sum(note.what == "reminder_queued" for note in batch.history)
+            guards.count_asked(connection, product, self.now, 0, reminded)
+            batch.flush(connection, ACTOR)
+        return found, batch
+
+    def _hints(
+        self, batch: Batch, found: Sequence[tuple[datetime, int]]
+    ) -> list[tuple[int, int, datetime | None]]:
+        """Give when to look again at rounds in which nothing changed; failed ones are put off."""
+        wakes: list[tuple[int, int, datetime | None]] = []
+        for told, subscription_id in found:
+            case = batch.cases.get(subscription_id)
+            if case is None or case.round is None or case is not batch.before[subscription_id]:
+                continue
+            failed = subscription_id in batch.failed
+            wake = self.now + PUT_OFF if failed else batch.wake(case)
+            if wake != told and (wake is None or wake > self.now):
+                wakes.append((subscription_id, case.round.number, wake))
+        return wakes
+
+    # --- timers ----------------------------------------------------------------------------
+
+    def _count_backlog(self) -> None:
+        """Before the first sweep under a ramp, count who would be asked if all were."""
+        if self.dry or not self._in_transaction(guards.ramp_unknown):
+            return
+        would = Pass(self.product_key)
+        replace(self, dry=True, counting=True, list_people=False)._timers(would)
+        self._in_transaction(lambda c, p: guards.begin_ramp(c, p, would.counts["asked"]))
+
+    def _timers(self, done: Pass) -> None:
+        """Look at those whose timers are due: in key order, or by charge where the pace binds."""
+        after, used = (BEGINNING, 0), 0
+        by_charge = self._in_transaction(self._pace_binds)
+        while True:
+            seen = self._in_transaction(
+                lambda c, p, a=after, u=used: self._timer_batch(c, p, a, u, by_charge=by_charge)
+            )
+            if seen is None:
+                return
+            used += seen.allowed.used
+            self._report(done, seen.batch)
+            if seen.allowed.used >= seen.allowed.left:
+                done.stopped = seen.allowed.because
+                return
+            after = seen.key
+
+    def _pace_binds(self, connection: Connection, product: Product) -> bool:
+        """Say whether more timers are due than may be asked; decided once a pass."""
+        until = guards.horizon(product, self.now)
+        left = self._allowance(connection, product, 0).left
+        if until is None or left >= guards.UNLIMITED:
+            return False
+        return due.count_timers(connection, product.id, until, left + 1) > left
+
+    def _timer_batch(
+        self,
+        connection: Connection,
+        product: Product,
+        after: tuple[datetime, int],
+        used: int,
+        *,
+        by_charge: bool,
+    ) -> _Seen | None:
+        """Judge one batch; None at the end."""
+        until = guards.horizon(product, self.now)
+        if until is None:
+            return None
+        allowed = self._allowance(connection, product, used)
+        find = self._find_by_charge if by_charge else self._find_in_order
+        found, key = find(connection, product, until, after)
+        if key == after:
+            return None
+        batch = self._open(connection, product, [each.subscription_id for each in found])
+        gone = [each.place for each in found if self._judge(batch, each, allowed)]
+        if not self.dry:
+            due.delete_timers(connection, gone)
+            guards.count_asked(connection, product, self.now, allowed.used, 0)
+            batch.flush(connection, ACTOR)
+        return _Seen(key, batch, allowed)
+
+    def _allowance(self, connection: Connection, product: Product, used: int) -> Allowance:
+        """Give what the pace still allows; a dry run counts what it would have used itself."""
+        if self.counting:
+            return Allowance(guards.UNLIMITED, "counting")
+        allowed = guards.allowance(connection, product, self.now)
+        return Allowance(allowed.left - used, allowed.because) if self.dry else allowed
+
+    def _find_in_order(
+        self,
+        connection: Connection,
+        product: Product,
+        until: datetime,
+        after: tuple[datetime, int],
+    ) -> tuple[list[DueTimer], tuple[datetime, int]]:
+        lock = not self.dry
+        found = due.timers(connection, product.id, until, after, self.batch, lock=lock)
+        return found, (found[-1].due_at, found[-1].subscription_id) if found else after
+
+    def _find_by_charge(
+        self,
+        connection: Connection,
+        product: Product,
+        until: datetime,
+        after: tuple[datetime, int],
+    ) -> tuple[list[DueTimer], tuple[datetime, int]]:
+        ordered = due.timers_by_charge(
+            connection, product.id, until, self.now, after, self.batch
+        )
+        key = (ordered[-1][0], ordered[-1][1].subscription_id) if ordered else after
+        found = [each for _, each in ordered]
+        return found if self.dry else due.take(connection, found), key
+
+    def _judge(self, batch: Batch, timer: DueTimer, allowed: Allowance) -> bool:
+        """Tick one case; say whether its timer has served and goes."""
+        sid = timer.subscription_id
+        case = batch.cases.get(sid)
+        if case is None or case.stage is not Stage.ACTIVE:
+            return True
+        before = len(batch.history)
+        reply = batch.apply(sid, Tick())
+        if reply.verdict is Verdict.APPLIED:
+            return allowed.take() or self._as_it_was(batch, case, sid, before)
+        wake = self.now + PUT_OFF if sid in batch.failed else batch.wake(case)
+        if wake is not None and wake <= self.now:
+            return False
+        if wake is not None:
+            batch.timers.append((wake, sid))
+        return True
+
+    def _as_it_was(self, batch: Batch, case: Case, sid: int, before: int) -> bool:
+        """Put a case back that the pace does not allow to be asked; its timer stays."""
+        batch.cases[sid] = case
+        batch.effects.pop(sid, None)
+        del batch.history[before:]
+        return False
+
+    # --- both ------------------------------------------------------------------------------
+
+    def _in_transaction(self, work: Callable[[Connection, Product], Found]) -> Found:
+        """Run one batch in a transaction of its own; a dry one is rolled back."""
+        if self.dry:
+            with self.database.engine.connect() as connection:
+                return work(connection, products.load(connection, self.product_key))
+        found = self.database.retrying(lambda c: work(c, products.load(c, self.product_key)))
+        self.after_batch(1)
+        return found
+
+    def _open(self, connection: Connection, product: Product, ids: Sequence[int]) -> Batch:
+        lock = not self.dry
+        found = cases.read(connection, product.id, ids, product.hearing, lock=lock)
+        return Batch(product, self.now, found)
+
+    def _report(self, done: Pass, batch: Batch) -> None:
+        done.failed += len(batch.failed)
+        for note in batch.history:
+            done.counts[note.what] += 1
+            if self.list_people and note.subscription_id is not None:
+                done.people.append((note.subscription_id, note.what, note.why))
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One batch of timers: the key it came to, its cases, and what of the pace it used."""
+
+    key: tuple[datetime, int]
+    batch: Batch
+    allowed: Allowance

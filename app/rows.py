@@ -1,0 +1,156 @@
+"""Reads one subscription as a source writes it: text in, checked facts out, or the reason why not.
+
+The fields are those of the import file; a webhook's object is read by the same rules.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo, available_timezones
+
+from babel import Locale, UnknownLocaleError
+from babel.numbers import list_currencies
+from email_validator import EmailNotValidError, validate_email
+
+from app import personal
+from app.store.population import Facts
+
+REQUIRED = (
+    "id",
+    "email",
+    "locale",
+    "country",
+    "timezone",
+    "plan",
+    "amount",
+    "currency",
+    "interval",
+    "started_at",
+    "renews_at",
+    "status",
+)
+OPTIONAL = ("customer",)
+STATUSES = ("trialing", "active", "past_due", "paused", "canceled")
+INTERVALS = ("day", "week", "month", "year")
+LONGEST = 200
+MOST = 10**15
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
+
+
+class RowRefused(ValueError):
+    """One row that cannot be taken in; the text names the field, what is wrong, and the mend."""
+
+
+def read(row: Mapping[str, str]) -> Facts:
+    """Give the facts of one row; RowRefused says which field is wrong and what would be right."""
+    for name in (*REQUIRED, *OPTIONAL):
+        _check_text(name, row.get(name) or "")
+    return Facts(
+        external_id=_needed(row, "id"),
+        customer=row.get("customer") or None,
+        status=_one_of(row, "status", STATUSES),
+        plan=_needed(row, "plan"),
+        country=_country(_needed(row, "country")),
+        interval=_one_of(row, "interval", INTERVALS),
+        amount=_amount(_needed(row, "amount")),
+        currency=_currency(_needed(row, "currency")),
+        started_on=_moment("started_at", _needed(row, "started_at")).date(),
+        renews_at=_moment("renews_at", row["renews_at"]) if row.get("renews_at") else None,
+        email=_email(row.get("email") or ""),
+        locale=_locale(_needed(row, "locale")),
+        timezone=_timezone(_needed(row, "timezone")),
+        told=digest(row),
+    )
+
+
+def digest(row: Mapping[str, str]) -> bytes:
+    """Give 16 bytes that change whenever the source says anything else."""
+    said = json.dumps([row.get(name) or "" for name in (*REQUIRED, *OPTIONAL)], ensure_ascii=True)
+    return hashlib.blake2b(said.encode(), digest_size=16).digest()
+
+
+def _check_text(name: str, text: str) -> None:
+    if len(text) > LONGEST:
+        raise RowRefused(f"{name} is longer than {LONGEST} characters")
+    if _CONTROL.search(text):
+        raise RowRefused(f"{name} contains a control character")
+    held = None if text.isalpha() else personal.found_in(text)
+    if held is not None:
+        raise RowRefused(f"{name} contains what looks like {held}, which is never kept: remove it")
+
+
+def _needed(row: Mapping[str, str], name: str) -> str:
+    text = (row.get(name) or "").strip()
+    if not text:
+        raise RowRefused(f"{name} is empty")
+    return text
+
+
+def _one_of(row: Mapping[str, str], name: str, words: tuple[str, ...]) -> str:
+    text = _needed(row, name)
+    if text not in words:
+        raise RowRefused(f"{name} {text[:40]!r} is not one of {', '.join(words)}")
+    return text
+
+
+def _amount(text: str) -> int:
+    if not re.fullmatch(r"\d{1,16}", text, re.ASCII) or int(text) > MOST:
+        raise RowRefused(f"amount {text[:40]!r} is no whole number of the minor unit, such as 1349")
+    return int(text)
+
+
+def _moment(name: str, text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise RowRefused(f"{name} {text[:40]!r} is no time: write 2026-09-08T00:00:00Z") from None
+    if moment.tzinfo is None:
+        raise RowRefused(f"{name} {text[:40]!r} has no offset: write 2026-09-08T00:00:00Z")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise RowRefused(f"{name} {text[:40]!r} is out of range") from None
+
+
+def _email(text: str) -> str | None:
+    if not text.strip():
+        return None
+    try:
+        checked = validate_email(text.strip(), check_deliverability=False, test_environment=True)
+    except EmailNotValidError as error:
+        raise RowRefused(f"email is not an address: {type(error).__name__}") from None
+    return checked.normalized
+
+
+@lru_cache(maxsize=4096)
+def _country(text: str) -> str:
+    if text.upper() not in Locale("en").territories or not re.fullmatch(r"[A-Za-z]{2}", text):
+        raise RowRefused(f"country {text[:40]!r} is no ISO 3166-1 code, such as DE")
+    return text.upper()
+
+
+@lru_cache(maxsize=4096)
+def _currency(text: str) -> str:
+    if text.upper() not in list_currencies():
+        raise RowRefused(f"currency {text[:40]!r} is no ISO 4217 code, such as EUR")
+    return text.upper()
+
+
+@lru_cache(maxsize=4096)
+def _locale(text: str) -> str:
+    try:
+        Locale.parse(text.replace("_", "-"), sep="-")
+    except (ValueError, UnknownLocaleError):
+        raise RowRefused(f"locale {text[:40]!r} is no BCP 47 tag, such as en-GB") from None
+    return text.replace("_", "-")
+
+
+@lru_cache(maxsize=4096)
+def _timezone(text: str) -> str:
+    if text not in available_timezones():
+        raise RowRefused(f"timezone {text[:40]!r} is no IANA name, such as Europe/Berlin")
+    ZoneInfo(text)
+    return text

@@ -1,0 +1,1 @@
+"""What runs in the background: the sweep, the outbox, and on the test clock the passing of time."""

@@ -1,0 +1,155 @@
+"""Works off the outbox: claims a batch, lets the world act, brings back what it did."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from threading import Event
+
+from app.clock import Clock
+from app.errors import Refused
+from app.engine.effects import BILLING, NOTICES, Effects, Result, Task
+from app.lifecycle.case import ASKING, Kind
+from app.store import outbox, products
+from app.store.database import Database
+from app.world.billing.connector import REACHED, Connector
+from app.world.mail.brief import Brand
+from app.world.mail.compose import Composer
+from app.world.mail.relay import Relay
+from app.world.outcome import Done, Later, No, Outcome
+
+MANY = 100
+MARGIN = timedelta(seconds=25)
+"""Nothing is begun with less of the lease left: a relay may take its time over one notice."""
+BRAKE_EVERY = timedelta(seconds=1)
+A_MOMENT = 0.05
+
+
+@dataclass(slots=True)
+class Worker:
+    """Delivers the effects of every product; several may run at once."""
+
+    database: Database
+    clock: Clock
+    effects: Effects
+    relay: Relay
+    connector: Callable[[str], Connector]
+    composer: Composer = field(default_factory=Composer)
+    before_act: Callable[[Task], None] = lambda _: None
+    after_act: Callable[[Task], None] = lambda _: None
+
+    def until_idle(self) -> Counter[str]:
+        """Deliver until nothing is due for any product; count outcomes by kind."""
+        total: Counter[str] = Counter()
+        while True:
+            done = self.once()
+            total += done
+            if not done.total():
+                return total
+
+    def once(self) -> Counter[str]:
+        """Claim and carry out one batch of each lane of every product."""
+        total: Counter[str] = Counter()
+        with self.database.transaction() as connection:
+            keys = products.keys(connection)
+        for key in keys:
+            total += self._lane(key, BILLING, self._bill)
+            total += self._lane(key, NOTICES, self._mail)
+        return total
+
+    def _lane(
+        self,
+        product: str,
+        kinds: Sequence[Kind],
+        carry_out: Callable[[str, Brand, Sequence[Task]], Iterator[Result]],
+    ) -> Counter[str]:
+        brand, tasks, seen = self.effects.claim(product, kinds, MANY)
+        results = list(carry_out(product, brand, tasks)) if tasks else []
+        self.effects.acknowledge(product, results)
+        counted = Counter(f"{each.task.kind} {_word(each.outcome)}" for each in results)
+        if seen and not tasks:
+            counted["looked at"] += 1
+        return counted
+
+    # --- billing ---------------------------------------------------------------------------
+
+    def _bill(self, product: str, brand: Brand, tasks: Sequence[Task]) -> Iterator[Result]:  # noqa: ARG002
+        with self.database.transaction() as connection:
+            billing = products.row_of(connection, product).billing
+        connector = self.connector(billing)
+        for task in tasks:
+            if not self._may_begin(task):
+                yield Result(task, Later("released", retry_after=timedelta()))
+                continue
+            self.before_act(task)
+            result = _act(connector, task)
+            self.after_act(task)
+            yield result
+
+    # --- notices ---------------------------------------------------------------------------
+
+    def _mail(self, product: str, brand: Brand, tasks: Sequence[Task]) -> Iterator[Result]:
+        checked, braked = self.clock.wall(), False
+        for task in tasks:
+            if self.clock.wall() - checked >= BRAKE_EVERY:
+                checked, braked = self.clock.wall(), self._braked(product)
+            if (braked and task.kind in ASKING) or not self._may_begin(task):
+                yield Result(task, Later("released", retry_after=timedelta()))
+                continue
+            self.before_act(task)
+            result = self._send(brand, task)
+            self.after_act(task)
+            yield result
+
+    def _send(self, brand: Brand, task: Task) -> Result:
+        """Write and hand over one notice; what cannot be written waits for a person."""
+        if task.brief is None:
+            return Result(task, No("no brief"), park=True)
+        try:
+            message = self.composer.compose(brand, task.brief)
+        except Refused as refused:
+            return Result(task, No(refused.what), park=True)
+        return Result(task, self.relay.send(brand.from_address, task.brief.to, message))
+
+    def _may_begin(self, task: Task) -> bool:
+        return self.clock.wall() < task.lease_until - MARGIN
+
+    def _braked(self, product: str) -> bool:
+        with self.database.transaction() as connection:
+            return bool(products.brakes(connection, products.row_of(connection, product).id))
+
+    def waited_for_a_lease(self) -> bool:
+        """Wait until a lease runs out whose worker may be dead; False where nothing is claimed."""
+        with self.database.transaction() as connection:
+            ends = outbox.next_lease(connection)
+        if ends is None:
+            return False
+        Event().wait(max(0.0, (ends - self.clock.wall()).total_seconds()) + A_MOMENT)
+        return True
+
+
+def _act(connector: Connector, task: Task) -> Result:
+    """Carry out one act; where an earlier try has no known outcome, read back before repeating it."""
+    order = task.order
+    if order is None:
+        return Result(task, No("no order"))
+    if task.check_first or task.check_only:
+        standing = connector.read(order.product, order.subscription)
+        if standing is not None and standing.state in REACHED[order.act]:
+            return Result(task, Done(), standing)
+        if task.check_only:
+            return Result(task, Later("never reached billing"))
+    outcome = connector.carry_out(order)
+    if isinstance(outcome, Done):
+        return Result(task, outcome, connector.read(order.product, order.subscription))
+    return Result(task, outcome)
+
+
+def _word(outcome: Outcome) -> str:
+    match outcome:
+        case Done():
+            return "done"
+        case Later():
+            return "later"
+        case No():
+            return "no"

@@ -1,0 +1,58 @@
+"""Lets time pass on the test clock: walks to each next due moment or charge, and waits until idle."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.clock import Clock
+from app.store import due, testclock
+from app.store.database import Database
+from app.world.billing import sandbox
+from jobs.outbox import Worker
+from jobs.sweep import sweep
+
+
+@dataclass(frozen=True, slots=True)
+class Walker:
+    """Moves the test clock, doing everything that falls due on the way."""
+
+    database: Database
+    clock: Clock
+    worker: Worker
+
+    def settle(self) -> Counter[str]:
+        """Do whatever is due at this moment, until nothing is."""
+        with self.database.transaction() as connection:
+            sandbox.charge_due(connection, self.clock.now())
+        total: Counter[str] = Counter()
+        while True:
+            swept = sum((each.counts for each in sweep(self.database, self.clock)), Counter[str]())
+            delivered = self.worker.until_idle()
+            total += swept + delivered
+            if not swept.total() and not delivered.total():
+                return total
+
+    def advance(
+        self, until: datetime, progress: Callable[[datetime], None] = lambda _: None
+    ) -> Counter[str]:
+        """Walk to a moment; the clock stops at each moment at which something falls due."""
+        total = self.settle()
+        while (moment := self._next(until)) < until:
+            self._set(moment)
+            total += self.settle()
+            progress(moment)
+        self._set(until)
+        total += self.settle()
+        progress(until)
+        return total
+
+    def _next(self, until: datetime) -> datetime:
+        now = self.clock.now()
+        with self.database.transaction() as connection:
+            moments = [due.next_moment(connection, now), sandbox.next_renewal(connection)]
+        return min((each for each in moments if each is not None and each > now), default=until)
+
+    def _set(self, moment: datetime) -> None:
+        with self.database.transaction() as connection:
+            testclock.write(connection, moment)
