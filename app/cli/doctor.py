@@ -1,0 +1,144 @@
+"""Checks an installation: a line each, the mend beside what fails."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import click
+
+from app.cli.actor import json_option
+from app.cli.service import Service, print_json, service
+from app.errors import Refused
+from app.guards import is_stale
+from app.store import migrate, products
+from app.store.products import Product
+from app.world.mail.relay import open_relay
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing checked: what it is, whether it is well, and the mend where it is not."""
+
+    what: str
+    well: bool
+    says: str
+    mend: str = ""
+
+
+@click.command("doctor")
+@json_option
+def doctor(as_json: bool) -> None:  # noqa: FBT001
+    """Check settings, database, schema, clock, relay, products, policies and feeds."""
+    found: list[Finding] = []
+    try:
+        with service(needs_schema=False) as parts:
+            found += examine(parts)
+    except Refused as refused:
+        found.append(Finding("settings", well=False, says=refused.what, mend=refused.mend))
+    if as_json:
+        print_json([{"what": f.what, "well": f.well, "says": f.says, "mend": f.mend} for f in found])
+    else:
+        for each in found:
+            _print(each)
+    if not all(each.well for each in found):
+        raise SystemExit(1)
+
+
+def _print(found: Finding) -> None:
+    click.echo(f"{'ok  ' if found.well else 'FAIL'}  {found.what}: {found.says}")
+    if found.mend and not found.well:
+        click.echo(f"      mend: {found.mend}")
+
+
+def examine(parts: Service) -> Iterator[Finding]:
+    """Check the parts of an installation, each on its own."""
+    yield Finding("settings", well=True, says=f"clock {parts.settings.clock}, pages at {parts.settings.base_url}")
+    database = _checked("database", lambda: _database(parts), "check RECONFIRM_DATABASE_URL")
+    yield database
+    if not database.well:
+        return
+    schema = _checked("schema", lambda: _schema(parts), "run `reconfirm migrate`")
+    yield schema
+    yield _checked("relay", lambda: _relay(parts), "check RECONFIRM_SMTP_URL and that the relay runs")
+    if schema.well:
+        yield from _products(parts)
+
+
+def _checked(what: str, look: Callable[[], str], mend: str) -> Finding:
+    try:
+        return Finding(what, well=True, says=look())
+    except Refused as refused:
+        return Finding(what, well=False, says=refused.what, mend=refused.mend or mend)
+    except Exception as error:  # noqa: BLE001 - a doctor reports whatever is wrong
+        return Finding(what, well=False, says=type(error).__name__, mend=mend)
+
+
+def _database(parts: Service) -> str:
+    with parts.database.transaction() as connection:
+        version = connection.exec_driver_sql("show server_version").scalar()
+    where = "embedded" if parts.settings.database_url is None else "of its own"
+    return f"PostgreSQL {version}, {where}"
+
+
+def _schema(parts: Service) -> str:
+    migrate.require_newest(parts.database)
+    return migrate.newest()
+
+
+def _relay(parts: Service) -> str:
+    url = parts.settings.smtp_url
+    if url is None:
+        raise Refused("none is set", "set RECONFIRM_SMTP_URL, such as smtp://user:password@host:587")
+    with open_relay(url.get_secret_value()) as relay:
+        return relay.check()
+
+
+def _products(parts: Service) -> Iterator[Finding]:
+    with parts.database.transaction() as connection:
+        found = [products.load(connection, key) for key in products.keys(connection)]
+        brakes = products.brakes(connection)
+        feeds = {each.key: products.feeds(connection, each.id) for each in found}
+    if not found:
+        mend = "reconfirm product add KEY --name …"
+        yield Finding("products", well=False, says="there is none yet", mend=mend)
+    for each in found:
+        yield _complete(each)
+        yield _policy(each)
+        yield _feeds(parts, each, len(feeds[each.key]))
+    for brake in brakes:
+        name, says = brake.product or "all products", f"on since {brake.set_at:%Y-%m-%d %H:%M}: {brake.why}"
+        mend = f"reconfirm brake off {brake.product or ''} --why …"
+        yield Finding(f"brake of {name}", well=False, says=says, mend=mend)
+
+
+def _complete(product: Product) -> Finding:
+    missing = [
+        name
+        for name, value in (("from", product.from_address), ("support_url", product.support_url))
+        if not value
+    ]
+    if not missing:
+        return Finding(f"product {product.key}", well=True, says="complete")
+    says = f"{', '.join(missing)} not set"
+    mend = f"reconfirm product set {product.key} {' '.join(f'{name}=…' for name in missing)}"
+    return Finding(f"product {product.key}", well=False, says=says, mend=mend)
+
+
+def _policy(product: Product) -> Finding:
+    what = f"policy of {product.key}"
+    if product.policy is None:
+        mend = f"reconfirm policy propose {product.key} FILE, then activate it"
+        return Finding(what, well=False, says="none is in force, so nobody is asked", mend=mend)
+    return Finding(what, well=True, says=f"version {product.policy_version} is in force")
+
+
+def _feeds(parts: Service, product: Product, many: int) -> Finding:
+    what, heard = f"feeds of {product.key}", product.hearing.heard_until
+    mend = f"reconfirm import usage {product.key} FILE --through DATE"
+    if not many or heard is None:
+        return Finding(what, well=False, says="none has spoken, so nobody is asked", mend=mend)
+    if product.policy is not None and is_stale(product, parts.clock.now()):
+        return Finding(what, well=False, says=f"silent since {heard}", mend=mend)
+    return Finding(what, well=True, says=f"{many}, heard until {heard}")
+
+
+COMMANDS = (doctor,)

@@ -1,0 +1,100 @@
+"""Doing the work from the command line: one sweep, one delivery, the pages."""
+
+from typing import Any
+
+import click
+import waitress
+
+from app.cli.actor import json_option
+from app.cli.service import Service, print_json, product_of, say, service
+from app.engine.sweep import Pass
+from app.errors import Refused
+from app.store import population
+from app.web import create_app
+from jobs.sweep import sweep
+
+WORDS = {
+    "asked": "asked",
+    "reminder_queued": "reminded",
+    "suspend_queued": "suspended",
+    "cancel_queued": "canceled",
+    "withdrawn": "withdrawn",
+    "expired": "expired",
+}
+
+
+@click.command("sweep")
+@click.argument("product_key", metavar="[PRODUCT]", required=False)
+@click.option("--dry-run", is_flag=True, help="The same code, writing nothing: who, and why.")
+@json_option
+def sweep_(product_key: str | None, dry_run: bool, as_json: bool) -> None:  # noqa: FBT001
+    """Find who is due and queue what follows: one pass now."""
+    with service() as parts:
+        if product_key:
+            product_of(parts, product_key)
+        passes = sweep(
+            parts.database, parts.clock, product_key, dry=dry_run, list_people=dry_run
+        )
+        found = [_facts(parts, each) for each in passes]
+    if as_json:
+        print_json({"dry_run": dry_run, "products": found})
+    else:
+        for each in found:
+            _print_pass(each, dry_run=dry_run)
+    if any(each["failed"] for each in found):
+        raise Refused("some subscriptions were put off", "see the lines above, and `reconfirm doctor`")
+
+
+def _facts(parts: Service, done: Pass) -> dict[str, Any]:
+    with parts.database.transaction() as connection:
+        names = population.external_ids(connection, [sid for sid, _, _ in done.people])
+    return {
+        "product": done.product,
+        "counts": {WORDS.get(what, what): count for what, count in sorted(done.counts.items())},
+        "stopped": done.stopped,
+        "failed": done.failed,
+        "people": [
+            {"subscription": names[sid], "would_be": WORDS.get(what, what), "why": why}
+            for sid, what, why in done.people
+        ],
+    }
+
+
+def _print_pass(found: dict[str, Any], *, dry_run: bool) -> None:
+    for person in found["people"]:
+        click.echo(f"{person['subscription']}  {person['would_be']}  {person['why']}")
+    counted = ", ".join(f"{count} {what}" for what, count in found["counts"].items()) or "nobody is due"
+    click.echo(f"{found['product']}: {'would be: ' if dry_run else ''}{counted}")
+    if found["stopped"]:
+        say(f"{found['product']}: stopped there: {found['stopped']}")
+
+
+@click.command("deliver")
+@click.option("--until-idle", is_flag=True, help="Go on until nothing is due, and wait out leases.")
+@json_option
+def deliver(until_idle: bool, as_json: bool) -> None:  # noqa: FBT001
+    """Work off the outbox in the foreground."""
+    with service() as parts, parts.worker() as worker:
+        total = worker.until_idle() if until_idle else worker.once()
+        while until_idle and worker.waited_for_a_lease():
+            total += worker.until_idle()
+    counts = {what: count for what, count in sorted(total.items()) if what != "looked at"}
+    if as_json:
+        print_json(counts)
+        return
+    for what, count in counts.items():
+        click.echo(f"{count:8} {what}")
+    if not counts:
+        click.echo("nothing was due")
+
+
+@click.command("web")
+def web() -> None:
+    """Serve the pages that subscribers answer on."""
+    with service() as parts:
+        app = create_app(parts.database, parts.clock, parts.links, base_url=parts.settings.base_url)
+        say(f"Serving on http://{parts.settings.bind} (end with Ctrl-C)")
+        waitress.serve(app, listen=parts.settings.bind, threads=4, ident="reconfirm")
+
+
+COMMANDS = (sweep_, deliver, web)

@@ -1,0 +1,50 @@
+"""One subscription in words: facts, stage, next look, next step, and what blocks it."""
+
+import click
+
+from app.cli.actor import json_option
+from app.cli.service import print_json, service
+from app.engine.explain import Explanation, explain
+from app.errors import NotFound
+from app.store import population, products
+
+
+@click.group("subject")
+def subject() -> None:
+    """One person's subscription."""
+
+
+@subject.command("explain")
+@click.argument("product_key", metavar="PRODUCT")
+@click.argument("subscription")
+@json_option
+def explain_(product_key: str, subscription: str, as_json: bool) -> None:  # noqa: FBT001
+    """Say where a subscription stands, what comes next and what blocks it."""
+    with service() as parts, parts.database.transaction() as connection:
+        product = products.load(connection, product_key)
+        found = population.find(connection, product.id, subscription)
+        if found is None:
+            raise NotFound(
+                f"{product_key} has no subscription {subscription!r}",
+                "use the id under which billing knows it",
+            )
+        told = explain(connection, product, found, parts.clock.now())
+    if as_json:
+        print_json(told.facts | {"next": told.next_step, "blocked_by": told.blocked_by, "story": told.story})
+    else:
+        _print(subscription, told)
+
+
+def _print(subscription: str, told: Explanation) -> None:
+    click.echo(f"{subscription}: {told.facts['stage']}")
+    for name, value in told.facts.items():
+        if value is not None:
+            click.echo(f"  {name.replace('_', ' '):18} {value}")
+    click.echo(f"Next: {told.next_step}")
+    for why in told.blocked_by:
+        click.echo(f"Blocked: {why}")
+    for line in told.story:
+        click.echo(f"  {line['at']:%Y-%m-%d %H:%M}  {line['what']:28} {line['why']:32} {line['actor']}")
+
+
+COMMANDS = (subject,)

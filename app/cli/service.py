@@ -1,0 +1,156 @@
+"""Puts the parts together for one run of a command, and takes them apart again."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from sqlalchemy import Connection
+
+from app import embedded, settings
+from app.clock import Clock, wall
+from app.engine.door import Door
+from app.engine.effects import Effects
+from app.errors import Refused
+from app.links import Links
+from app.mirror import Mirror, keep
+from app.settings import Settings
+from app.store import migrate, products, testclock
+from app.store.database import Database
+from app.store.population import Facts
+from app.usage import Intake
+from app.world.billing import sandbox
+from app.world.billing.connector import Connector
+from app.world.mail.relay import open_relay
+from jobs.outbox import Worker
+from jobs.walk import Walker
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Everything a command may need, on one database."""
+
+    settings: Settings
+    database: Database
+    clock: Clock
+    links: Links
+
+    @property
+    def door(self) -> Door:
+        """The one door."""
+        return Door(self.database, self.clock)
+
+    @property
+    def intake(self) -> Intake:
+        """The intake of usage."""
+        return Intake(self.database, self.clock)
+
+    def mirror(self, billing: str) -> Mirror:
+        """Give the intake of facts for a product's billing system."""
+        return Mirror(self.database, self.clock, open_at_sandbox if billing == "sandbox" else keep)
+
+    @contextmanager
+    def worker(self) -> Iterator[Worker]:
+        """Give a worker with an open relay."""
+        url = self.settings.smtp_url
+        if url is None:
+            raise Refused(
+                "no relay is set", "set RECONFIRM_SMTP_URL, such as smtp://user:password@host:587"
+            )
+        effects = Effects(self.database, self.clock, self.links)
+        with open_relay(url.get_secret_value()) as relay:
+            yield Worker(self.database, self.clock, effects, relay, self.connector)
+
+    @contextmanager
+    def walker(self) -> Iterator[Walker]:
+        """Give what walks the test clock."""
+        with self.worker() as worker:
+            yield Walker(self.database, self.clock, worker)
+
+    def connector(self, billing: str) -> Connector:
+        """Give the connector of a billing system by its name."""
+        if billing != "sandbox":
+            raise Refused(f"there is no connector for {billing!r} yet", "use --billing sandbox")
+        return sandbox.Sandbox(self.database.engine)
+
+
+@contextmanager
+def service(*, needs_schema: bool = True, name: str = "reconfirm") -> Iterator[Service]:
+    """Give the service that the settings describe; embedded servers live as long as the block."""
+    given = settings.load()
+    with ExitStack() as stack:
+        if given.database_url is None:
+            server = stack.enter_context(embedded.postgres(given.data_dir))
+            url = server.database(name)
+        else:
+            url = given.database_url.get_secret_value()
+        database = Database(url)
+        stack.callback(database.close)
+        if given.database_url is None and needs_schema:
+            migrate.upgrade(database)
+        elif needs_schema:
+            migrate.require_newest(database)
+        yield assemble(given, database)
+
+
+def assemble(given: Settings, database: Database) -> Service:
+    """Give the service of some settings on a database."""
+    keys = [key.get_secret_value() for key in given.secret_keys]
+    return Service(given, database, clock_for(given, database), Links(keys, given.base_url))
+
+
+def clock_for(given: Settings, database: Database) -> Clock:
+    """Give the machine's clock, or in test mode the one kept in the database."""
+    if given.clock == "system":
+        return Clock()
+
+    def read() -> datetime:
+        with database.transaction() as connection:
+            found = testclock.read(connection)
+        return found if found is not None else wall().replace(microsecond=0)
+
+    return Clock(read)
+
+
+def open_at_sandbox(
+    connection: Connection, product: str, facts: Sequence[Facts], now: datetime
+) -> Sequence[Facts]:
+    """Open sandbox accounts for new subscriptions, and take over when each is charged next."""
+    accounts = [
+        sandbox.Account(each.external_id, each.amount, each.currency, each.interval, each.renews_at)
+        for each in facts
+        if each.renews_at is not None
+    ]
+    charged = sandbox.open_accounts(connection, product, accounts, now)
+    return [
+        replace(each, renews_at=charged[each.external_id]) if each.external_id in charged else each
+        for each in facts
+    ]
+
+
+# --- printing ------------------------------------------------------------------------------
+
+
+def say(text: str) -> None:
+    """Tell the person something that is not the result: on stderr."""
+    click.echo(text, err=True)
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document on stdout."""
+    click.echo(json.dumps(document, default=_plain, ensure_ascii=False, indent=2))
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return str(value)
+
+
+def product_of(service: Service, key: str) -> products.Product:
+    """Give a product by its key; NotFound says which there are."""
+    with service.database.transaction() as connection:
+        return products.load(connection, key)

@@ -1,0 +1,288 @@
+"""Setting up: the schema, products, feeds, keys, the brake."""
+
+import base64
+import hashlib
+import re
+import secrets
+from typing import Any
+from zoneinfo import available_timezones
+
+import click
+from sqlalchemy import Connection
+
+from app import personal
+from app.cli.actor import actor_option, json_option
+from app.cli.service import Service, print_json, product_of, say, service
+from app.errors import NotFound, Refused
+from app.guards import BY_HAND
+from app.mirror import needs_replan, replan
+from app.store import cases, migrate, products
+from app.store.cases import HistoryWrite
+
+BILLINGS = ("sandbox",)
+SETTABLE = {
+    "name": r".{1,100}",
+    "from": r"[^@\s<>]+@[^@\s<>]+",
+    "reply_to": r"([^@\s<>]+@[^@\s<>]+)?",
+    "support_url": r"(https?://\S+)?",
+    "app_url": r"(https?://\S+)?",
+    "locale": r"[A-Za-z]{2,3}([_-][A-Za-z0-9]+)*",
+    "timezone": r"\S+",
+    "billing_key_file": r".{0,500}",
+    "approvals": r"[12]",
+}
+COLUMNS = {"from": "from_address"}
+
+
+@click.command("migrate")
+def migrate_() -> None:
+    """Bring the schema up to date; refuses a newer one."""
+    with service(needs_schema=False) as parts:
+        before, after = migrate.upgrade(parts.database)
+    done = "was up to date" if before == after else f"migrated from {before or 'nothing'}"
+    click.echo(f"schema {after}: {done}")
+
+
+# --- products ------------------------------------------------------------------------------
+
+
+@click.group("product")
+def product() -> None:
+    """Add and set up products."""
+
+
+@product.command("add")
+@click.argument("key")
+@click.option("--name", required=True, help="What subscribers know it as.")
+@click.option(
+    "--billing", type=click.Choice(BILLINGS), default="sandbox", show_default=True,
+    help="The billing system.",
+)
+@json_option
+@actor_option
+def add(key: str, name: str, billing: str, as_json: bool, actor: str) -> None:  # noqa: FBT001
+    """Add a product; prints its webhook address and a fresh signing secret, once."""
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,40}", key):
+        raise click.BadParameter("a key is lower-case letters, digits and dashes, such as tv")
+    _check_value("name", name)
+    secret = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
+    with service() as parts:
+        with parts.database.transaction() as connection:
+            number = products.add(connection, key, name, billing, parts.clock.now())
+            products.change(connection, number, {"signing_secrets": [secret]})
+            _note(connection, parts, number, "product_added", actor)
+        address = f"{parts.settings.base_url}/webhooks/{key}/standard"
+    facts = {"product": key, "webhook": address, "signing_secret": secret}
+    if as_json:
+        print_json(facts)
+        return
+    click.echo(f"product {key} added\nwebhook address  {address}\nsigning secret   {secret}")
+    say("The secret is not shown again.")
+
+
+@product.command("list")
+@json_option
+def list_products(as_json: bool) -> None:  # noqa: FBT001
+    """List the products."""
+    with service() as parts, parts.database.transaction() as connection:
+        found = [products.load(connection, key) for key in products.keys(connection)]
+    if as_json:
+        print_json([_facts(each) for each in found])
+        return
+    for each in found:
+        policy = f"policy {each.policy_version}" if each.policy_version else "no policy in force"
+        click.echo(f"{each.key:20} {each.name:30} {each.billing:10} {policy}")
+
+
+def _facts(each: products.Product) -> dict[str, Any]:
+    names = ("key", "name", "billing", "reply_to", "support_url", "app_url", "locale", "timezone")
+    facts = {name: getattr(each, name) for name in names}
+    return facts | {
+        "from": each.from_address,
+        "approvals": each.approvals,
+        "policy_version": each.policy_version,
+        "heard_until": each.hearing.heard_until,
+    }
+
+
+@product.command("set")
+@click.argument("key")
+@click.argument("values", nargs=-1, required=True, metavar="NAME=VALUE…")
+@actor_option
+def set_product(key: str, values: tuple[str, ...], actor: str) -> None:
+    """Set what notices and connectors need, such as from=hello@tv.example timezone=Europe/Paris."""
+    given = dict(_setting(each) for each in values)
+    with service() as parts, parts.database.transaction() as connection:
+        row = products.row_of(connection, key)
+        products.change(connection, row.id, given)
+        _note(connection, parts, row.id, "product_set", actor)
+    click.echo(f"product {key}: {', '.join(sorted(given))} set")
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, sign, value = text.partition("=")
+    if not sign or name not in SETTABLE:
+        raise click.BadParameter(f"{text!r}: write NAME=VALUE, a name out of {', '.join(SETTABLE)}")
+    _check_value(name, value)
+    return COLUMNS.get(name, name), int(value) if name == "approvals" else value
+
+
+def _check_value(name: str, value: str) -> None:
+    wrong = not re.fullmatch(SETTABLE[name], value) or not (value.isprintable() or not value)
+    if wrong or (name == "timezone" and value not in available_timezones()):
+        raise click.BadParameter(f"{name}: {value[:60]!r} is not usable")
+
+
+# --- feeds ---------------------------------------------------------------------------------
+
+
+@click.group("feed")
+def feed() -> None:
+    """The sources of usage and what each covers."""
+
+
+@feed.command("list")
+@click.argument("product_key", metavar="PRODUCT")
+@json_option
+def list_feeds(product_key: str, as_json: bool) -> None:  # noqa: FBT001
+    """List the feeds of a product."""
+    with service() as parts, parts.database.transaction() as connection:
+        found = products.feeds(connection, products.row_of(connection, product_key).id)
+    if as_json:
+        names = ("name", "covers_from", "covers_until", "retired_at")
+        print_json([{name: getattr(each, name) for name in names} for each in found])
+        return
+    for each in found:
+        span = f"{each.covers_from or 'never'} to {each.covers_until or 'never spoke'}"
+        click.echo(f"{each.name:20} {span}{'  retired' if each.retired_at else ''}")
+
+
+@feed.command("retire")
+@click.argument("product_key", metavar="PRODUCT")
+@click.argument("name")
+@actor_option
+def retire(product_key: str, name: str, actor: str) -> None:
+    """Stop counting a feed; what it told stays."""
+    with service() as parts:
+        before = product_of(parts, product_key)
+        with parts.database.transaction() as connection:
+            found = [each for each in products.feeds(connection, before.id) if each.name == name]
+            if not found:
+                raise NotFound(f"there is no feed {name!r}", "`reconfirm feed list` shows them")
+            products.retire_feed(connection, found[0].id, parts.clock.now())
+            _note(connection, parts, before.id, "feed_retired", actor)
+        if needs_replan(before, product_of(parts, product_key)):
+            replan(parts.database, parts.clock, product_key)
+    click.echo(f"feed {name} retired")
+
+
+# --- keys ----------------------------------------------------------------------------------
+
+
+@click.group("apikey")
+def apikey() -> None:
+    """Keys with which systems call the API."""
+
+
+@apikey.command("create")
+@click.argument("product_key", metavar="PRODUCT")
+@click.option("--scope", type=click.Choice(("usage", "read", "manage")), required=True)
+@click.option("--feed", "feed_name", help="The feed whose usage this key brings.")
+@json_option
+@actor_option
+def create(
+    product_key: str, scope: str, feed_name: str | None, as_json: bool, actor: str  # noqa: FBT001
+) -> None:
+    """Create a key; it is printed once, and only its hash is kept."""
+    key = "rk_" + secrets.token_urlsafe(32)
+    digest = hashlib.sha256(key.encode()).digest()
+    with service() as parts, parts.database.transaction() as connection:
+        row, now = products.row_of(connection, product_key), parts.clock.now()
+        feed_id = products.feed_named(connection, row.id, feed_name, now).id if feed_name else None
+        number = products.add_key(connection, row.id, digest, key[:7], scope, feed_id, now)
+        _note(connection, parts, row.id, "apikey_created", actor)
+    if as_json:
+        print_json({"id": number, "key": key, "scope": scope, "feed": feed_name})
+        return
+    click.echo(key)
+    say(f"Key {number} for {product_key}, scope {scope}. It is not shown again.")
+
+
+@apikey.command("list")
+@click.argument("product_key", metavar="PRODUCT")
+@json_option
+def list_keys(product_key: str, as_json: bool) -> None:  # noqa: FBT001
+    """List a product's keys, without the keys."""
+    with service() as parts, parts.database.transaction() as connection:
+        rows = products.apikeys(connection, products.row_of(connection, product_key).id)
+    if as_json:
+        print_json([dict(row._mapping) for row in rows])  # noqa: SLF001 - SQLAlchemy's public name
+        return
+    for row in rows:
+        state = "revoked" if row.revoked_at else "live"
+        click.echo(f"{row.id:4} {row.hint}… {row.scope:8} {row.feed or '':20} {state}")
+
+
+@apikey.command("revoke")
+@click.argument("product_key", metavar="PRODUCT")
+@click.argument("number", type=int)
+@actor_option
+def revoke(product_key: str, number: int, actor: str) -> None:
+    """Revoke a key at once."""
+    with service() as parts, parts.database.transaction() as connection:
+        row = products.row_of(connection, product_key)
+        if not products.revoke_key(connection, row.id, number, parts.clock.now()):
+            raise NotFound(f"there is no live key {number}", "`reconfirm apikey list` shows them")
+        _note(connection, parts, row.id, "apikey_revoked", actor)
+    click.echo(f"key {number} revoked")
+
+
+# --- the brake -----------------------------------------------------------------------------
+
+
+@click.group("brake")
+def brake() -> None:
+    """The kill switch: stops the clock of a product, or of all, but not its people."""
+
+
+@brake.command("on")
+@click.argument("product_key", metavar="[PRODUCT]", required=False)
+@click.option("--why", required=True, help="The reason, shown to whoever asks.")
+@actor_option
+def brake_on(product_key: str | None, why: str, actor: str) -> None:
+    """Stop new asks, reminders, warnings, suspensions and erasures."""
+    held = personal.found_in(why)
+    if held is not None:
+        raise Refused(f"--why holds what looks like {held}", "give a reason without personal data")
+    with service() as parts, parts.database.transaction() as connection:
+        number = products.row_of(connection, product_key).id if product_key else None
+        now = parts.clock.now()
+        changed = products.set_brake(connection, number, BY_HAND, why[:200], actor, now)
+        _note(connection, parts, number, "brake_on", actor)
+    click.echo(f"brake {'on' if changed else 'was on already'}: {product_key or 'all products'}")
+
+
+@brake.command("off")
+@click.argument("product_key", metavar="[PRODUCT]", required=False)
+@click.option("--why", required=True, help="Why it is safe to go on.")
+@actor_option
+def brake_off(product_key: str | None, why: str, actor: str) -> None:
+    """Let the clock run again; no deadline falls sooner than in three days."""
+    held = personal.found_in(why)
+    if held is not None:
+        raise Refused(f"--why holds what looks like {held}", "give a reason without personal data")
+    with service() as parts, parts.database.transaction() as connection:
+        number = products.row_of(connection, product_key).id if product_key else None
+        lifted = products.lift_brake(connection, number, None, actor, parts.clock.now())
+        _note(connection, parts, number, "brake_off", actor)
+    click.echo(f"{lifted} brake{'' if lifted == 1 else 's'} lifted: {product_key or 'all products'}")
+
+
+def _note(
+    connection: Connection, parts: Service, product_id: int | None, what: str, actor: str
+) -> None:
+    line = HistoryWrite(None, None, what, "command", None)
+    cases.insert_history(connection, product_id or 0, parts.clock.now(), actor, [line])
+
+
+COMMANDS = (migrate_, product, feed, apikey, brake)
