@@ -98,7 +98,7 @@ def allowance(connection: Connection, product: Product, now: datetime) -> Allowa
 
 
 def _quota_left(connection: Connection, product: Product, most: int, now: datetime) -> Allowance:
-    """The day's notices, less those taken and those that will still come due today."""
+    """Give the day's notices, less those taken and those that will still come due today."""
     taken = pace.taken(connection, product.id, day_of(now))
     evening = datetime.combine(day_of(now) + ONE_DAY, time(), UTC)
     promised = due.count_rounds(connection, product.id, now, evening)
@@ -106,19 +106,34 @@ def _quota_left(connection: Connection, product: Product, most: int, now: dateti
 
 
 def _ramp_left(connection: Connection, product: Product, now: datetime) -> Allowance:
-    """What the current step of the ramp still allows; a step follows a day after the last hand-over."""
+    """Give what the current step of the ramp still allows.
+
+    The next step follows a day after the last hand-over, once the current one is used up. Where
+    nothing of it was handed over, because all came back or nobody could be reached, it is repeated.
+    """
     policy = product.policy
     if policy is None or ramp_is_open(product):
         return Allowance(UNLIMITED, "no ramp")
     state = pace.ramp_of(connection, product.id, policy.version) or pace.RampState(0, 0, 0, None)
     steps, step, opened = policy.pace.ramp, state.step, state.opened
-    if step < len(steps) and state.handed_over_at and now - state.handed_over_at >= ONE_DAY:
-        step, opened = step + 1, 0
-        pace.next_step(connection, product.id, policy.version, step)
+    if step < len(steps) and opened >= _step_size(steps[step], state.backlog):
+        following = _step_after(connection, product, state, now)
+        if following is not None:
+            step, opened = following, 0
+            pace.next_step(connection, product.id, policy.version, step)
     if step >= len(steps):
         return Allowance(UNLIMITED, "the ramp is over")
     size = _step_size(steps[step], state.backlog)
     return Allowance(max(0, size - opened), f"step {step + 1} of the ramp allows {size}")
+
+
+def _step_after(
+    connection: Connection, product: Product, state: pace.RampState, now: datetime
+) -> int | None:
+    """Give the step that follows one that is used up; None where it still has to be waited for."""
+    if state.handed_over_at is not None:
+        return state.step + 1 if now - state.handed_over_at >= ONE_DAY else None
+    return None if pace.any_queued(connection, product.id) else state.step
 
 
 def _step_size(step: float, backlog: int) -> int:

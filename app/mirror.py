@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -23,7 +24,12 @@ Adopt = Callable[[Connection, str, Sequence[Facts], datetime], Sequence[Facts]]
 """What a billing system of our own does with new subscriptions: the sandbox opens accounts."""
 
 
-def keep(connection: Connection, product: str, facts: Sequence[Facts], now: datetime) -> Sequence[Facts]:  # noqa: ARG001
+def keep(
+    connection: Connection,  # noqa: ARG001
+    product: str,  # noqa: ARG001
+    facts: Sequence[Facts],
+    now: datetime,  # noqa: ARG001
+) -> Sequence[Facts]:
     """Adopt nothing: the billing system has its own accounts."""
     return facts
 
@@ -97,7 +103,7 @@ class Mirror:
         moved = population.update_contacts(connection, facts)
         items: list[tuple[int, Event]] = [(sid, Told(before[sid])) for sid in ids]
         items += [(sid, AddressChanged(reach)) for sid, reach in moved.items()]
-        apply_in(connection, product, items, actor, now)
+        apply_in(connection, product, items, actor, now, rehint=True)
 
 
 def replan(
@@ -113,9 +119,10 @@ def replan(
     """
     after = seen = 0
     while True:
-        ids = database.retrying(
-            lambda c, a=after: _replan_range(c, product_key, a, clock.now(), batch_size)
+        work = partial(
+            _replan_range, product_key=product_key, after=after, now=clock.now(), limit=batch_size
         )
+        ids = database.retrying(work)
         if not ids:
             return seen
         after, seen = ids[-1], seen + len(ids)
@@ -144,4 +151,3 @@ def needs_replan(before: Product, after: Product) -> bool:
         after.policy.terms,
         after.policy.segments,
     )
-

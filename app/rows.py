@@ -50,7 +50,7 @@ def read(row: Mapping[str, str]) -> Facts:
         _check_text(name, row.get(name) or "")
     return Facts(
         external_id=_needed(row, "id"),
-        customer=row.get("customer") or None,
+        customer=(row.get("customer") or "").strip() or None,
         status=_one_of(row, "status", STATUSES),
         plan=_needed(row, "plan"),
         country=_country(_needed(row, "country")),

@@ -1,7 +1,7 @@
 """Bulk intake of usage: only the latest day of each person is kept, and only ever moved forward.
 
-Usage never touches timers: when one comes due, the sweep sees that the person was there. But whoever
-is in a round learns of it at once, in the same transaction, because use ends the round.
+Usage never touches timers: when one comes due, the sweep sees that the person was there. But who is
+in a round learns of it at once, in the same transaction, because use ends the round.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ ONE_DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A batch of usage: the latest day of each subscription, and of each customer for all of theirs."""
+    """A batch of usage: the latest day of each subscription, and of customers for all of theirs."""
 
     subscriptions: Mapping[str, date]
     customers: Mapping[str, date]
@@ -52,7 +52,7 @@ def day_used(text: str, now: datetime) -> date:
     moment = _moment(text)
     if moment > now + SKEW:
         raise ValueError("lies in the future")
-    return moment.astimezone(UTC).date()
+    return moment.date()
 
 
 def _plain_date(text: str) -> date:
@@ -69,7 +69,10 @@ def _moment(text: str) -> datetime:
         raise ValueError("is no time: write RFC 3339, such as 2026-08-22T08:57:25Z") from None
     if moment.tzinfo is None:
         raise ValueError("has no offset: write RFC 3339, such as 2026-08-22T08:57:25Z")
-    return moment
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is out of range") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +94,9 @@ class Intake:
     def covers(
         self, product_key: str, feed: str, covers_from: date | None, through: date | None
     ) -> None:
-        """Note which days a feed covers, both ends included; the future is refused."""
+        """Note which days a feed covers, both ends included, once their use has been recorded."""
         now = self.clock.now()
-        if through is not None and through > (now + EASTERNMOST).date():
-            raise Refused(
-                f"through {through} lies in the future", "name the last day that has been told whole"
-            )
+        self.refuse_future(through)
 
         def work(connection: Connection) -> None:
             product = products.load(connection, product_key)
@@ -106,6 +106,14 @@ class Intake:
             products.cover(connection, found.id, start, through)
 
         self.database.retrying(work)
+
+    def refuse_future(self, through: date | None) -> None:
+        """Refuse a day that cannot have been told whole because it has not come."""
+        if through is not None and through > (self.clock.now() + EASTERNMOST).date():
+            raise Refused(
+                f"through {through} lies in the future",
+                "name the last day that has been told whole",
+            )
 
 
 def told_through(days: Sequence[date]) -> date | None:

@@ -1,15 +1,17 @@
 """Works off the outbox: claims a batch, lets the world act, brings back what it did."""
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from threading import Event
 
 from app.clock import Clock
+from app.engine.effects import BILLING, NOTICES, Effects, Result, Task, released
 from app.errors import Refused
-from app.engine.effects import BILLING, NOTICES, Effects, Result, Task
-from app.lifecycle.case import ASKING, Kind
+from app.lifecycle.case import Kind
 from app.store import outbox, products
 from app.store.database import Database
 from app.world.billing.connector import REACHED, Connector
@@ -37,24 +39,36 @@ class Worker:
     composer: Composer = field(default_factory=Composer)
     before_act: Callable[[Task], None] = lambda _: None
     after_act: Callable[[Task], None] = lambda _: None
+    failures: list[Exception] = field(default_factory=list)
 
     def until_idle(self) -> Counter[str]:
-        """Deliver until nothing is due for any product; count outcomes by kind."""
+        """Deliver until nothing is due for any product; count outcomes by kind.
+
+        A product that fails stops no other: its first error is raised when the others are idle.
+        """
         total: Counter[str] = Counter()
         while True:
             done = self.once()
             total += done
             if not done.total():
-                return total
+                break
+        if self.failures:
+            raise self.failures[0]
+        return total
 
     def once(self) -> Counter[str]:
-        """Claim and carry out one batch of each lane of every product."""
+        """Claim and carry out one batch of each lane of every product; `failures` holds errors."""
         total: Counter[str] = Counter()
+        self.failures = []
         with self.database.transaction() as connection:
             keys = products.keys(connection)
         for key in keys:
-            total += self._lane(key, BILLING, self._bill)
-            total += self._lane(key, NOTICES, self._mail)
+            for kinds, carry_out in ((BILLING, self._bill), (NOTICES, self._mail)):
+                try:
+                    total += self._lane(key, kinds, carry_out)
+                except Exception as error:  # noqa: BLE001 - one bad product must not stop the others
+                    sys.stderr.write(f"product {key} put off: {type(error).__name__}\n")
+                    self.failures.append(error)
         return total
 
     def _lane(
@@ -64,42 +78,50 @@ class Worker:
         carry_out: Callable[[str, Brand, Sequence[Task]], Iterator[Result]],
     ) -> Counter[str]:
         brand, tasks, seen = self.effects.claim(product, kinds, MANY)
-        results = list(carry_out(product, brand, tasks)) if tasks else []
-        self.effects.acknowledge(product, results)
+        results: list[Result] = []
+        try:
+            for result in carry_out(product, brand, tasks):
+                results.append(result)  # noqa: PERF402 - what was done counts, even if the next raises
+        except Exception:
+            # Whatever an act raises is its outcome, so that those left have not been begun.
+            results += map(released, tasks[len(results) :])
+            raise
+        finally:
+            self.effects.acknowledge(product, results)
         counted = Counter(f"{each.task.kind} {_word(each.outcome)}" for each in results)
         if seen and not tasks:
             counted["looked at"] += 1
         return counted
 
-    # --- billing ---------------------------------------------------------------------------
-
-    def _bill(self, product: str, brand: Brand, tasks: Sequence[Task]) -> Iterator[Result]:  # noqa: ARG002
-        with self.database.transaction() as connection:
-            billing = products.row_of(connection, product).billing
-        connector = self.connector(billing)
-        for task in tasks:
-            if not self._may_begin(task):
-                yield Result(task, Later("released", retry_after=timedelta()))
-                continue
-            self.before_act(task)
-            result = _act(connector, task)
-            self.after_act(task)
-            yield result
-
-    # --- notices ---------------------------------------------------------------------------
-
-    def _mail(self, product: str, brand: Brand, tasks: Sequence[Task]) -> Iterator[Result]:
+    def _each(
+        self, product: str, tasks: Sequence[Task], attempt: Callable[[Task], Result]
+    ) -> Iterator[Result]:
+        """Attempt each task, while the lease lasts and no brake has been set meanwhile."""
         checked, braked = self.clock.wall(), False
         for task in tasks:
             if self.clock.wall() - checked >= BRAKE_EVERY:
                 checked, braked = self.clock.wall(), self._braked(product)
-            if (braked and task.kind in ASKING) or not self._may_begin(task):
-                yield Result(task, Later("released", retry_after=timedelta()))
+            if (braked and task.braked) or not self._may_begin(task):
+                yield released(task)
                 continue
             self.before_act(task)
-            result = self._send(brand, task)
+            result = attempt(task)
             self.after_act(task)
             yield result
+
+    # --- billing ---------------------------------------------------------------------------
+
+    def _bill(self, product: str, brand: Brand, tasks: Sequence[Task]) -> Iterator[Result]:  # noqa: ARG002
+        if not tasks:
+            return
+        with self.database.transaction() as connection:
+            billing = products.row_of(connection, product).billing
+        yield from self._each(product, tasks, partial(_acted, self.connector(billing)))
+
+    # --- notices ---------------------------------------------------------------------------
+
+    def _mail(self, product: str, brand: Brand, tasks: Sequence[Task]) -> Iterator[Result]:
+        yield from self._each(product, tasks, partial(self._send, brand))
 
     def _send(self, brand: Brand, task: Task) -> Result:
         """Write and hand over one notice; what cannot be written waits for a person."""
@@ -109,7 +131,12 @@ class Worker:
             message = self.composer.compose(brand, task.brief)
         except Refused as refused:
             return Result(task, No(refused.what), park=True)
-        return Result(task, self.relay.send(brand.from_address, task.brief.to, message))
+        except Exception as error:  # noqa: BLE001 - one poisoned notice must not stop the others
+            return Result(task, No(f"not written: {type(error).__name__}"), park=True)
+        try:
+            return Result(task, self.relay.send(brand.from_address, task.brief.to, message))
+        except Exception as error:  # noqa: BLE001 - nobody knows whether it went out
+            return Result(task, Later(f"relay failed: {type(error).__name__}", unknown=True))
 
     def _may_begin(self, task: Task) -> bool:
         return self.clock.wall() < task.lease_until - MARGIN
@@ -128,8 +155,16 @@ class Worker:
         return True
 
 
+def _acted(connector: Connector, task: Task) -> Result:
+    """Carry out one act; what a connector raises says nothing about what billing did."""
+    try:
+        return _act(connector, task)
+    except Exception as error:  # noqa: BLE001 - one poisoned act must not stop the others
+        return Result(task, Later(f"connector failed: {type(error).__name__}", unknown=True))
+
+
 def _act(connector: Connector, task: Task) -> Result:
-    """Carry out one act; where an earlier try has no known outcome, read back before repeating it."""
+    """Carry out one act, read back first where an earlier try has no known outcome."""
     order = task.order
     if order is None:
         return Result(task, No("no order"))

@@ -1,5 +1,6 @@
 """One pass over products: who is due is judged, and what that leads to is queued."""
 
+import sys
 from collections.abc import Callable, Sequence
 
 from app.clock import Clock
@@ -8,7 +9,7 @@ from app.store import products
 from app.store.database import Database
 
 
-def sweep(
+def sweep(  # noqa: PLR0913 - switches, by name
     database: Database,
     clock: Clock,
     only: str | None = None,
@@ -17,13 +18,19 @@ def sweep(
     list_people: bool = False,
     after_batch: Callable[[int], None] = lambda _: None,
 ) -> list[Pass]:
-    """Sweep one product, or all of them one after the other."""
+    """Sweep one product, or all of them one after the other; one that fails stops no other."""
     with database.transaction() as connection:
         keys: Sequence[str] = [only] if only else products.keys(connection)
-    now = clock.now()
-    return [
-        Sweeper(
+    now, passes = clock.now(), []
+    for key in keys:
+        sweeper = Sweeper(
             database, key, now, dry=dry, list_people=list_people, after_batch=after_batch
-        ).run()
-        for key in keys
-    ]
+        )
+        try:
+            passes.append(sweeper.run())
+        except Exception as error:
+            if only:
+                raise
+            sys.stderr.write(f"product {key} put off: {type(error).__name__}\n")
+            passes.append(Pass(key, stopped=f"failed: {type(error).__name__}", failed=1))
+    return passes

@@ -1,4 +1,4 @@
-"""Lets time pass on the test clock: walks to each next due moment or charge, and waits until idle."""
+"""Lets time pass on the test clock: walks to each due moment or charge, and waits until idle."""
 
 from collections import Counter
 from collections.abc import Callable

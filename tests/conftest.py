@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import sql
-from sqlalchemy import text
+from sqlalchemy import delete
 
 from app import embedded
 from app.links import Links
@@ -19,7 +19,7 @@ from app.store.tables import metadata
 from tests.world import MovableClock
 
 SERVER = pytest.StashKey[ExitStack]()
-URL = "RECONFIRM_TEST_SERVER"
+URL = "SPINE_TEST_SERVER"
 """Where the controller of a parallel run tells its workers which server runs."""
 TEMPLATE = "spine_template"
 KEYS = ["test-key-0123456789-0123456789-0123456789"]
@@ -75,7 +75,7 @@ def database(worker_database: Database) -> Iterator[Database]:
     yield worker_database
     with worker_database.transaction() as connection:
         for table in reversed(metadata.sorted_tables):
-            connection.execute(text(f"delete from {table.name}"))
+            connection.execute(delete(table))
 
 
 @pytest.fixture

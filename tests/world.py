@@ -3,20 +3,19 @@
 Truth is kept here, by the fakes, and never read back from the system tested.
 """
 
-import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from typing import Any
+from typing import Any, Self
 
 from app import policy as policies
-from app.clock import Clock
 from app.cli.service import open_at_sandbox
+from app.clock import Clock
 from app.engine.door import Door, Reply
 from app.engine.effects import Effects
+from app.engine.sweep import Pass
 from app.lifecycle.case import Answer, Case, Event, Word
 from app.links import Links
 from app.mirror import Mirror, replan
@@ -24,13 +23,11 @@ from app.policy import Policy
 from app.rows import read as read_row
 from app.store import cases, population, products
 from app.store.database import Database
-from app.store.population import Facts
 from app.usage import Intake, Told
 from app.world.billing import sandbox
 from app.world.outcome import Done, Outcome
 from jobs.outbox import Worker
 from jobs.sweep import sweep
-from app.engine.sweep import Pass
 
 START = datetime(2024, 9, 1, 12, tzinfo=UTC)
 ACTOR = "cli:test"
@@ -74,9 +71,19 @@ class RememberingRelay:
             self.sent.append((to, message))
         return outcome
 
+    def check(self) -> str:
+        """Say where notices go."""
+        return "into memory"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Keep what was sent."""
+
     def mails(self) -> list[EmailMessage]:
         """Give the mails as a mail program reads them."""
-        return [message_from_bytes(raw, policy=policy.default) for _, raw in self.sent]  # type: ignore[misc]
+        return [message_from_bytes(raw, policy=policy.default) for _, raw in self.sent]
 
     def subjects(self, to: str) -> list[str]:
         """Give the subjects of one person's mails, in order."""
@@ -114,7 +121,11 @@ class Town:
 
     @classmethod
     def founded(
-        cls, database: Database, clock: MovableClock, links: Links, key: str = "tv",
+        cls,
+        database: Database,
+        clock: MovableClock,
+        links: Links,
+        key: str = "tv",
         policy_json: dict[str, Any] | None = None,
     ) -> "Town":
         """Found a product on the sandbox, with a policy in force and a feed that has spoken."""
@@ -122,8 +133,12 @@ class Town:
         with database.transaction() as connection:
             number = products.add(connection, key, "Blue Television", "sandbox", clock.now())
             products.change(
-                connection, number,
-                {"from_address": f"hello@{key}.example", "support_url": f"https://{key}.example/help"},
+                connection,
+                number,
+                {
+                    "from_address": f"hello@{key}.example",
+                    "support_url": f"https://{key}.example/help",
+                },
             )
         town.put_in_force(policy_json or YEAR)
         town.hear()
@@ -181,7 +196,11 @@ class Town:
         """Give a worker on the remembering relay and the sandbox."""
         effects = Effects(self.database, self.clock, self.links)
         return Worker(
-            self.database, self.clock, effects, self.relay, lambda _: sandbox.Sandbox(self.database.engine)  # type: ignore[arg-type]
+            self.database,
+            self.clock,
+            effects,
+            self.relay,
+            lambda _: sandbox.Sandbox(self.database.engine),
         )
 
     def deliver(self) -> None:
@@ -206,7 +225,9 @@ class Town:
 
     def tell(self, name: str, event: Event, actor: str = "subscriber") -> Reply:
         """Bring one event through the door."""
-        return Door(self.database, self.clock).apply(self.key, [(self.id_of(name), event)], actor)[0]
+        return Door(self.database, self.clock).apply(self.key, [(self.id_of(name), event)], actor)[
+            0
+        ]
 
     def answer(self, name: str, word: str, number: int | None = 1) -> Reply:
         """Answer as somebody through the link of a round."""

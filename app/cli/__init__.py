@@ -5,14 +5,14 @@ from collections.abc import Sequence
 
 import click
 
-from app.cli import clocks, doing, doctor, explaining, importing, policies, setup, showing
+from app.cli import clocks, doctor, doing, explaining, importing, policies, setup, showing
 from app.errors import ReconfirmError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="reconfirm")
 def reconfirm() -> None:
-    """Ask subscribers who stopped using what they pay for, and stop the charge if nobody answers."""
+    """Ask subscribers who stopped using what they pay for; stop the charge if nobody answers."""
 
 
 for command in (

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from app.cli.actor import json_option
 from app.cli.service import Service, print_json, service
@@ -20,7 +20,7 @@ def clock() -> None:
 
 @clock.command("show")
 @json_option
-def show(as_json: bool) -> None:  # noqa: FBT001
+def show(as_json: bool) -> None:
     """Show what time it is for subscriptions."""
     with service() as parts:
         facts = {"now": parts.clock.now(), "clock": parts.settings.clock}
@@ -56,7 +56,7 @@ def set_(moment: str) -> None:
 @clock.command("advance")
 @click.argument("period", metavar="P30D")
 @json_option
-def advance(period: str, as_json: bool) -> None:  # noqa: FBT001
+def advance(period: str, as_json: bool) -> None:
     """Let time pass: walk to each next due moment or charge, and do what falls due."""
     try:
         how_long = Period.parse(period)
@@ -67,7 +67,7 @@ def advance(period: str, as_json: bool) -> None:  # noqa: FBT001
         start = parts.clock.now()
         until = datetime.combine(how_long.after(start.date()), start.timetz())
         until += Period(minutes=how_long.minutes).exactly()
-        with parts.walker() as walker, _bar((until - start).total_seconds()) as (bar, task):
+        with parts.walker() as walker, _Bar((until - start).total_seconds()) as (bar, task):
             counts = walker.advance(
                 until, lambda at: bar.update(task, completed=(at - start).total_seconds())
             )
@@ -79,10 +79,6 @@ def advance(period: str, as_json: bool) -> None:  # noqa: FBT001
         click.echo(f"{count:8} {what}")
 
 
-def _bar(seconds: float) -> "_Bar":
-    return _Bar(seconds)
-
-
 class _Bar:
     """A progress bar on stderr, by the seconds of the life clock."""
 
@@ -92,7 +88,7 @@ class _Bar:
         self.progress = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
         self.task = self.progress.add_task("", total=max(1.0, seconds))
 
-    def __enter__(self) -> tuple[Progress, "object"]:
+    def __enter__(self) -> tuple[Progress, TaskID]:
         self.progress.start()
         return self.progress, self.task
 
@@ -103,12 +99,15 @@ class _Bar:
 def _require_test(parts: Service) -> None:
     if parts.settings.clock != "test":
         raise Refused(
-            "the clock is the machine's and cannot be moved", "set RECONFIRM_CLOCK=test to try things"
+            "the clock is the machine's and cannot be moved",
+            "set RECONFIRM_CLOCK=test to try things",
         )
 
 
 def _written(moment: object) -> str:
-    return moment.isoformat().replace("+00:00", "Z") if isinstance(moment, datetime) else str(moment)
+    return (
+        moment.isoformat().replace("+00:00", "Z") if isinstance(moment, datetime) else str(moment)
+    )
 
 
 COMMANDS = (clock,)

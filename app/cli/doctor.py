@@ -8,7 +8,7 @@ import click
 from app.cli.actor import json_option
 from app.cli.service import Service, print_json, service
 from app.errors import Refused
-from app.guards import is_stale
+from app.guards import STALE_FEED, is_stale
 from app.store import migrate, products
 from app.store.products import Product
 from app.world.mail.relay import open_relay
@@ -26,7 +26,7 @@ class Finding:
 
 @click.command("doctor")
 @json_option
-def doctor(as_json: bool) -> None:  # noqa: FBT001
+def doctor(as_json: bool) -> None:
     """Check settings, database, schema, clock, relay, products, policies and feeds."""
     found: list[Finding] = []
     try:
@@ -35,7 +35,9 @@ def doctor(as_json: bool) -> None:  # noqa: FBT001
     except Refused as refused:
         found.append(Finding("settings", well=False, says=refused.what, mend=refused.mend))
     if as_json:
-        print_json([{"what": f.what, "well": f.well, "says": f.says, "mend": f.mend} for f in found])
+        print_json(
+            [{"what": f.what, "well": f.well, "says": f.says, "mend": f.mend} for f in found]
+        )
     else:
         for each in found:
             _print(each)
@@ -51,14 +53,20 @@ def _print(found: Finding) -> None:
 
 def examine(parts: Service) -> Iterator[Finding]:
     """Check the parts of an installation, each on its own."""
-    yield Finding("settings", well=True, says=f"clock {parts.settings.clock}, pages at {parts.settings.base_url}")
+    yield Finding(
+        "settings",
+        well=True,
+        says=f"clock {parts.settings.clock}, pages at {parts.settings.base_url}",
+    )
     database = _checked("database", lambda: _database(parts), "check RECONFIRM_DATABASE_URL")
     yield database
     if not database.well:
         return
     schema = _checked("schema", lambda: _schema(parts), "run `reconfirm migrate`")
     yield schema
-    yield _checked("relay", lambda: _relay(parts), "check RECONFIRM_SMTP_URL and that the relay runs")
+    yield _checked(
+        "relay", lambda: _relay(parts), "check RECONFIRM_SMTP_URL and that the relay runs"
+    )
     if schema.well:
         yield from _products(parts)
 
@@ -87,7 +95,9 @@ def _schema(parts: Service) -> str:
 def _relay(parts: Service) -> str:
     url = parts.settings.smtp_url
     if url is None:
-        raise Refused("none is set", "set RECONFIRM_SMTP_URL, such as smtp://user:password@host:587")
+        raise Refused(
+            "none is set", "set RECONFIRM_SMTP_URL, such as smtp://user:password@host:587"
+        )
     with open_relay(url.get_secret_value()) as relay:
         return relay.check()
 
@@ -105,8 +115,13 @@ def _products(parts: Service) -> Iterator[Finding]:
         yield _policy(each)
         yield _feeds(parts, each, len(feeds[each.key]))
     for brake in brakes:
-        name, says = brake.product or "all products", f"on since {brake.set_at:%Y-%m-%d %H:%M}: {brake.why}"
+        name, says = (
+            brake.product or "all products",
+            f"on since {brake.set_at:%Y-%m-%d %H:%M}: {brake.why}",
+        )
         mend = f"reconfirm brake off {brake.product or ''} --why …"
+        if brake.cause == STALE_FEED:
+            mend = "bring the usage up to date: this brake lifts itself"
         yield Finding(f"brake of {name}", well=False, says=says, mend=mend)
 
 

@@ -27,14 +27,12 @@ WORDS = {
 @click.argument("product_key", metavar="[PRODUCT]", required=False)
 @click.option("--dry-run", is_flag=True, help="The same code, writing nothing: who, and why.")
 @json_option
-def sweep_(product_key: str | None, dry_run: bool, as_json: bool) -> None:  # noqa: FBT001
+def sweep_(product_key: str | None, dry_run: bool, as_json: bool) -> None:
     """Find who is due and queue what follows: one pass now."""
     with service() as parts:
         if product_key:
             product_of(parts, product_key)
-        passes = sweep(
-            parts.database, parts.clock, product_key, dry=dry_run, list_people=dry_run
-        )
+        passes = sweep(parts.database, parts.clock, product_key, dry=dry_run, list_people=dry_run)
         found = [_facts(parts, each) for each in passes]
     if as_json:
         print_json({"dry_run": dry_run, "products": found})
@@ -42,7 +40,9 @@ def sweep_(product_key: str | None, dry_run: bool, as_json: bool) -> None:  # no
         for each in found:
             _print_pass(each, dry_run=dry_run)
     if any(each["failed"] for each in found):
-        raise Refused("some subscriptions were put off", "see the lines above, and `reconfirm doctor`")
+        raise Refused(
+            "some subscriptions were put off", "see the lines above, and `reconfirm doctor`"
+        )
 
 
 def _facts(parts: Service, done: Pass) -> dict[str, Any]:
@@ -63,7 +63,9 @@ def _facts(parts: Service, done: Pass) -> dict[str, Any]:
 def _print_pass(found: dict[str, Any], *, dry_run: bool) -> None:
     for person in found["people"]:
         click.echo(f"{person['subscription']}  {person['would_be']}  {person['why']}")
-    counted = ", ".join(f"{count} {what}" for what, count in found["counts"].items()) or "nobody is due"
+    counted = (
+        ", ".join(f"{count} {what}" for what, count in found["counts"].items()) or "nobody is due"
+    )
     click.echo(f"{found['product']}: {'would be: ' if dry_run else ''}{counted}")
     if found["stopped"]:
         say(f"{found['product']}: stopped there: {found['stopped']}")
@@ -72,7 +74,7 @@ def _print_pass(found: dict[str, Any], *, dry_run: bool) -> None:
 @click.command("deliver")
 @click.option("--until-idle", is_flag=True, help="Go on until nothing is due, and wait out leases.")
 @json_option
-def deliver(until_idle: bool, as_json: bool) -> None:  # noqa: FBT001
+def deliver(until_idle: bool, as_json: bool) -> None:
     """Work off the outbox in the foreground."""
     with service() as parts, parts.worker() as worker:
         total = worker.until_idle() if until_idle else worker.once()

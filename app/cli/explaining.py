@@ -18,7 +18,7 @@ def subject() -> None:
 @click.argument("product_key", metavar="PRODUCT")
 @click.argument("subscription")
 @json_option
-def explain_(product_key: str, subscription: str, as_json: bool) -> None:  # noqa: FBT001
+def explain_(product_key: str, subscription: str, as_json: bool) -> None:
     """Say where a subscription stands, what comes next and what blocks it."""
     with service() as parts, parts.database.transaction() as connection:
         product = products.load(connection, product_key)
@@ -30,7 +30,10 @@ def explain_(product_key: str, subscription: str, as_json: bool) -> None:  # noq
             )
         told = explain(connection, product, found, parts.clock.now())
     if as_json:
-        print_json(told.facts | {"next": told.next_step, "blocked_by": told.blocked_by, "story": told.story})
+        print_json(
+            told.facts
+            | {"next": told.next_step, "blocked_by": told.blocked_by, "story": told.story}
+        )
     else:
         _print(subscription, told)
 
@@ -44,7 +47,9 @@ def _print(subscription: str, told: Explanation) -> None:
     for why in told.blocked_by:
         click.echo(f"Blocked: {why}")
     for line in told.story:
-        click.echo(f"  {line['at']:%Y-%m-%d %H:%M}  {line['what']:28} {line['why']:32} {line['actor']}")
+        click.echo(
+            f"  {line['at']:%Y-%m-%d %H:%M}  {line['what']:28} {line['why']:32} {line['actor']}"
+        )
 
 
 COMMANDS = (subject,)

@@ -37,7 +37,8 @@ def import_() -> None:
 
 FILE = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 REJECTS = click.option(
-    "--rejects", type=click.Path(dir_okay=False, path_type=Path),
+    "--rejects",
+    type=click.Path(dir_okay=False, path_type=Path),
     help="Where refused lines go; FILE.rejected.csv in this folder if not given.",
 )
 EXTRA = click.option("--ignore-extra", is_flag=True, help="Pass over columns that are not known.")
@@ -51,13 +52,19 @@ EXTRA = click.option("--ignore-extra", is_flag=True, help="Pass over columns tha
 @json_option
 @actor_option
 def subscriptions(
-    product_key: str, file: Path, ignore_extra: bool, rejects: Path | None, as_json: bool,  # noqa: FBT001
+    product_key: str,
+    file: Path,
+    ignore_extra: bool,
+    rejects: Path | None,
+    as_json: bool,
     actor: str,
 ) -> None:
     """Import subscriptions as billing knows them; running it again changes nothing."""
     with service() as parts:
         mirror = parts.mirror(product_of(parts, product_key).billing)
-        with opened(file, rows.REQUIRED, rows.OPTIONAL, rejects, ignore_extra=ignore_extra) as lines:
+        with opened(
+            file, rows.REQUIRED, rows.OPTIONAL, rejects, ignore_extra=ignore_extra
+        ) as lines:
             seen: set[str] = set()
 
             def fact(row: Row) -> Any:
@@ -83,23 +90,31 @@ def subscriptions(
 @json_option
 @actor_option
 def usage(
-    product_key: str, file: Path, feed: str, covers_from: datetime | None, through: datetime | None,
-    ignore_extra: bool, rejects: Path | None, as_json: bool, actor: str,  # noqa: FBT001
+    product_key: str,
+    file: Path,
+    feed: str,
+    covers_from: datetime | None,
+    through: datetime | None,
+    ignore_extra: bool,
+    rejects: Path | None,
+    as_json: bool,
+    actor: str,
 ) -> None:
     """Import usage; only the latest day of each person is kept."""
     with service() as parts:
-        before = product_of(parts, product_key)
-        new = _feed_is_new(parts, before.id, feed)
-        start, end = _day(covers_from), _day(through)
-        parts.intake.covers(product_key, feed, start, end)
-        with opened(file, ("used_at",), USAGE_COLUMNS[:2], rejects, ignore_extra=ignore_extra) as lines:
+        before, start, end = product_of(parts, product_key), _day(covers_from), _day(through)
+        parts.intake.refuse_future(end)
+        new = _announce(parts, before.id, feed)
+        with opened(
+            file, ("used_at",), USAGE_COLUMNS[:2], rejects, ignore_extra=ignore_extra
+        ) as lines:
             latest = _record_all(parts, product_key, lines, actor)
             parts.intake.covers(product_key, feed, start, end or told_through(latest))
             if needs_replan(before, product_of(parts, product_key)) and not new:
                 replan(parts.database, parts.clock, product_key)
             report(lines, as_json=as_json)
     if new and covers_from is None:
-        say(f"Feed {feed!r} counts from today on: with --covers-from DATE it says from when it covers.")
+        say(f"Feed {feed!r} counts from today on: --covers-from DATE says since when it covers.")
 
 
 def _record_all(parts: Service, product_key: str, lines: "Lines", actor: str) -> list[date]:
@@ -140,9 +155,15 @@ def _latest(batch: Sequence[tuple[str, str, date]], kind: str) -> dict[str, date
     return days
 
 
-def _feed_is_new(parts: Service, product_id: int, name: str) -> bool:
+def _announce(parts: Service, product_id: int, name: str) -> bool:
+    """Make the feed known before its lines are read; say whether it is new.
+
+    Until it has spoken the product counts as unheard, so an import that breaks off asks nobody.
+    """
     with parts.database.transaction() as connection:
-        return all(each.name != name for each in products.feeds(connection, product_id))
+        known = {each.name for each in products.feeds(connection, product_id)}
+        products.feed_named(connection, product_id, name, parts.clock.now())
+    return name not in known
 
 
 def _day(moment: datetime | None) -> date | None:
@@ -192,7 +213,9 @@ class Rejects:
     def add(self, number: int, reason: str, row: Row) -> None:
         """Write one refused line: its number, the reason, and what it said."""
         if self.stream is None:
-            self.stream = self.path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
+            self.stream = self.path.open(
+                "w", encoding="utf-8", errors="backslashreplace", newline=""
+            )
             csv.writer(self.stream).writerow(["line", "reason", "row"])
         said = json.dumps({str(k): v for k, v in row.items()}, ensure_ascii=True, default=str)
         csv.writer(self.stream).writerow([number, reason, said])
@@ -216,7 +239,7 @@ def opened(
     *,
     ignore_extra: bool,
 ) -> Iterator[Lines]:
-    """Open a file with a progress bar on stderr; Refused where its columns are not the right ones."""
+    """Open a file with a progress bar on stderr; Refused where its columns are not right."""
     target = rejects or Path.cwd() / f"{file.name}.rejected.csv"
     with ExitStack() as stack:
         raw = stack.enter_context(file.open("rb"))
@@ -224,8 +247,12 @@ def opened(
         refused = stack.enter_context(Rejects(target))
         bar = stack.enter_context(
             Progress(
-                TextColumn(f"Importing {file.name}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"),
-                TimeRemainingColumn(), console=Console(stderr=True), transient=True,
+                TextColumn(f"Importing {file.name}"),
+                BarColumn(),
+                TextColumn("{task.percentage:>3.0f}%"),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+                transient=True,
             )
         )
         task = bar.add_task("", total=max(1, file.stat().st_size))
@@ -238,7 +265,7 @@ def _text(file: Path, raw: IO[bytes]) -> TextIO:
     if file.suffix == ".parquet":
         raise Refused("Parquet is not read yet", "export CSV, or CSV packed with gzip")
     unpacked = gzip.GzipFile(fileobj=raw) if file.suffix == ".gz" else raw
-    return io.TextIOWrapper(unpacked, encoding="utf-8-sig", errors="surrogateescape", newline="")  # type: ignore[arg-type]
+    return io.TextIOWrapper(unpacked, encoding="utf-8-sig", errors="surrogateescape", newline="")
 
 
 def _rows(
@@ -297,7 +324,9 @@ def _check_columns(
     missing = [name for name in required if name not in found]
     extra = [name for name in found if name not in known]
     if missing:
-        raise Refused(f"columns are missing: {', '.join(missing)}", "the first line names the columns")
+        raise Refused(
+            f"columns are missing: {', '.join(missing)}", "the first line names the columns"
+        )
     if len(set(found)) != len(found):
         raise Refused("a column stands in the first line twice", "name each column once")
     if extra and not ignore_extra:

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
 from sqlalchemy import Connection
 
 from app import policy as policy_rules
@@ -25,7 +27,7 @@ def policy() -> None:
 @click.argument("product_key", metavar="PRODUCT")
 @click.argument("version", type=int, required=False)
 @json_option
-def show(product_key: str, version: int | None, as_json: bool) -> None:  # noqa: FBT001
+def show(product_key: str, version: int | None, as_json: bool) -> None:
     """Show the policy in force, or one version, and which versions there are."""
     with service() as parts, parts.database.transaction() as connection:
         row = products.row_of(connection, product_key)
@@ -56,7 +58,7 @@ def show(product_key: str, version: int | None, as_json: bool) -> None:  # noqa:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @json_option
 @actor_option
-def propose(product_key: str, file: Path, as_json: bool, actor: str) -> None:  # noqa: FBT001
+def propose(product_key: str, file: Path, as_json: bool, actor: str) -> None:
     """Check a policy and write it down as a new version; nothing changes yet."""
     raw = _read_json(file)
     with service() as parts, parts.database.transaction() as connection:
@@ -77,7 +79,9 @@ def _read_json(file: Path) -> Any:
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise Refused(f"{file} is not JSON: {error}", "write the policy as one JSON object") from None
+        raise Refused(
+            f"{file} is not JSON: {error}", "write the policy as one JSON object"
+        ) from None
 
 
 @policy.command("approve")
@@ -120,11 +124,15 @@ def activate(product_key: str, version: int, actor: str) -> None:
 def _replan(parts: Service, product_key: str) -> None:
     with parts.database.transaction() as connection:
         total = population.count(connection, products.row_of(connection, product_key).id)
-    with click.progressbar(length=total, label="Planning", file=click.get_text_stream("stderr")) as bar:
-        replan(parts.database, parts.clock, product_key, bar.update)
+    columns = (TextColumn("Planning"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=max(1, total))
+        replan(parts.database, parts.clock, product_key, lambda many: bar.advance(task, many))
 
 
-def _note(connection: Connection, parts: Service, product_id: int, what: str, version: int, actor: str) -> None:
+def _note(
+    connection: Connection, parts: Service, product_id: int, what: str, version: int, actor: str
+) -> None:
     line = HistoryWrite(None, None, what, "command", version)
     cases.insert_history(connection, product_id, parts.clock.now(), actor, [line])
 

@@ -55,12 +55,15 @@ def product() -> None:
 @click.argument("key")
 @click.option("--name", required=True, help="What subscribers know it as.")
 @click.option(
-    "--billing", type=click.Choice(BILLINGS), default="sandbox", show_default=True,
+    "--billing",
+    type=click.Choice(BILLINGS),
+    default="sandbox",
+    show_default=True,
     help="The billing system.",
 )
 @json_option
 @actor_option
-def add(key: str, name: str, billing: str, as_json: bool, actor: str) -> None:  # noqa: FBT001
+def add(key: str, name: str, billing: str, as_json: bool, actor: str) -> None:
     """Add a product; prints its webhook address and a fresh signing secret, once."""
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,40}", key):
         raise click.BadParameter("a key is lower-case letters, digits and dashes, such as tv")
@@ -82,7 +85,7 @@ def add(key: str, name: str, billing: str, as_json: bool, actor: str) -> None:  
 
 @product.command("list")
 @json_option
-def list_products(as_json: bool) -> None:  # noqa: FBT001
+def list_products(as_json: bool) -> None:
     """List the products."""
     with service() as parts, parts.database.transaction() as connection:
         found = [products.load(connection, key) for key in products.keys(connection)]
@@ -144,7 +147,7 @@ def feed() -> None:
 @feed.command("list")
 @click.argument("product_key", metavar="PRODUCT")
 @json_option
-def list_feeds(product_key: str, as_json: bool) -> None:  # noqa: FBT001
+def list_feeds(product_key: str, as_json: bool) -> None:
     """List the feeds of a product."""
     with service() as parts, parts.database.transaction() as connection:
         found = products.feeds(connection, products.row_of(connection, product_key).id)
@@ -191,7 +194,11 @@ def apikey() -> None:
 @json_option
 @actor_option
 def create(
-    product_key: str, scope: str, feed_name: str | None, as_json: bool, actor: str  # noqa: FBT001
+    product_key: str,
+    scope: str,
+    feed_name: str | None,
+    as_json: bool,
+    actor: str,
 ) -> None:
     """Create a key; it is printed once, and only its hash is kept."""
     key = "rk_" + secrets.token_urlsafe(32)
@@ -211,7 +218,7 @@ def create(
 @apikey.command("list")
 @click.argument("product_key", metavar="PRODUCT")
 @json_option
-def list_keys(product_key: str, as_json: bool) -> None:  # noqa: FBT001
+def list_keys(product_key: str, as_json: bool) -> None:
     """List a product's keys, without the keys."""
     with service() as parts, parts.database.transaction() as connection:
         rows = products.apikeys(connection, products.row_of(connection, product_key).id)
@@ -275,7 +282,9 @@ def brake_off(product_key: str | None, why: str, actor: str) -> None:
         number = products.row_of(connection, product_key).id if product_key else None
         lifted = products.lift_brake(connection, number, None, actor, parts.clock.now())
         _note(connection, parts, number, "brake_off", actor)
-    click.echo(f"{lifted} brake{'' if lifted == 1 else 's'} lifted: {product_key or 'all products'}")
+    click.echo(
+        f"{lifted} brake{'' if lifted == 1 else 's'} lifted: {product_key or 'all products'}"
+    )
 
 
 def _note(

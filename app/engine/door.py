@@ -1,24 +1,27 @@
 """Applies events to subscriptions: lock, read, step, write, in one transaction for a batch."""
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection
 
 from app.clock import Clock
-from app.lifecycle import step, wake_at
+from app.lifecycle import step
 from app.lifecycle.case import (
     Answer,
     Case,
     Event,
+    Hearing,
     Kind,
     Reach,
+    Round,
     Stage,
     Step,
     Verdict,
 )
+from app.lifecycle.passing import next_look
 from app.policy import Policy, Terms
 from app.store import cases, products
 from app.store.cases import EffectWrite, HistoryWrite, RoundWrite
@@ -27,6 +30,8 @@ from app.store.products import Product
 
 NOBODY_IS_ASKED = Policy(terms=Terms(on_no_answer="nothing"))
 """What holds where a product has no policy in force: answers count, and time changes nothing."""
+PUT_OFF = timedelta(hours=1)
+"""A case whose rules raise is looked at again after this long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +55,16 @@ class Batch:
     effects: dict[int, list[EffectWrite]] = field(default_factory=dict)
     voids: list[tuple[int, int, frozenset[Kind]]] = field(default_factory=list)
     history: list[HistoryWrite] = field(default_factory=list)
-    replaced: list[RoundWrite] = field(default_factory=list)
+    superseded: dict[int, list[Round]] = field(default_factory=dict)
+    hinted: set[int] = field(default_factory=set)
     timers: list[tuple[datetime, int]] = field(default_factory=list)
     failed: list[int] = field(default_factory=list)
+    all_heard: Hearing = field(init=False)
 
     def __post_init__(self) -> None:
         """Remember how the cases stood."""
         self.before = dict(self.cases)
+        self.all_heard = replace(self.product.hearing, heard_until=date.max)
 
     def apply(self, subscription_id: int, event: Event) -> Reply:
         """Judge one event and take up what it leads to; a case whose rules raise is reported."""
@@ -66,15 +74,16 @@ class Batch:
         try:
             done = step(case, event, self.policy_for(case, event), self.now)
         except Exception as error:  # noqa: BLE001 - one poisoned case must not stop its batch
-            return self._put_off(subscription_id, case, error)
+            self._put_off(subscription_id, error)
+            return Reply(subscription_id, Verdict.UNCHANGED, case)
         if done.verdict is not Verdict.UNCHANGED:
             self.take_up(subscription_id, done)
         return Reply(subscription_id, done.verdict, self.cases[subscription_id], done.wait_until)
 
-    def _put_off(self, subscription_id: int, case: Case, error: Exception) -> Reply:
-        print(f"subscription {subscription_id} put off: {type(error).__name__}", file=sys.stderr)
-        self.failed.append(subscription_id)
-        return Reply(subscription_id, Verdict.UNCHANGED, case)
+    def _put_off(self, subscription_id: int, error: Exception) -> None:
+        sys.stderr.write(f"subscription {subscription_id} put off: {type(error).__name__}\n")
+        if subscription_id not in self.failed:
+            self.failed.append(subscription_id)
 
     def policy_for(self, case: Case, event: Event | None = None) -> Policy:
         """Give the version a case is held to: its open round's, or the one in force.
@@ -89,7 +98,10 @@ class Batch:
 
     def take_up(self, subscription_id: int, done: Step) -> None:
         """Take up a step: its case, effects, voided effects and notes."""
-        case = done.case
+        case, last = done.case, self.cases[subscription_id].round
+        if last is not None and case.round is not None and case.round.number != last.number:
+            closed = done.replaced or last
+            self.superseded.setdefault(subscription_id, []).append(closed)
         self.cases[subscription_id] = case
         number = case.round.number if case.round else 0
         version = case.round.version if case.round else self.product.policy_version
@@ -97,7 +109,6 @@ class Batch:
             self._void(subscription_id, number, done.void)
         if done.replaced is not None:
             self.voids.append((subscription_id, done.replaced.number, done.void))
-            self.replaced.append(RoundWrite(subscription_id, done.replaced, None, latest=False))
         for effect in done.effects:
             write = EffectWrite(subscription_id, number, effect)
             self.effects.setdefault(subscription_id, []).append(write)
@@ -114,26 +125,40 @@ class Batch:
             self.effects[subscription_id] = left
 
     def wake(self, case: Case) -> datetime | None:
-        """Give when to look again, as if everything had been heard: silence delays a look only."""
+        """Give when to look again, from now on."""
+        due = self.due(case)
+        return None if due is None else max(due, self.now)
+
+    def due(self, case: Case) -> datetime | None:
+        """Give when to look again, as if everything had been heard: silence delays a look only.
+
+        What was due long ago keeps its moment, so that it is found as soon as that was heard.
+        """
         policy = self.policy_for(case)
         if policy is NOBODY_IS_ASKED and case.stage is Stage.ACTIVE:
             return None
         heard = replace(case, hearing=replace(case.hearing, heard_until=date.max))
-        return wake_at(heard, policy, self.now)
+        try:
+            return next_look(heard, policy, self.now)
+        except Exception as error:  # noqa: BLE001 - one poisoned case must not stop its batch
+            self._put_off(case.subscription.id, error)
+            return self.now + PUT_OFF
 
     def look_again(self, subscription_id: int) -> None:
-        """Set the timer of a case without an open round."""
+        """Set when to look again: by a timer, or at the open round."""
         case = self.cases[subscription_id]
-        if case.stage is Stage.ACTIVE:
-            due = self.wake(case)
-            if due is not None:
-                self.timers.append((due, subscription_id))
+        if case.stage is not Stage.ACTIVE:
+            self.hinted.add(subscription_id)
+            return
+        due = self.due(case)
+        if due is not None:
+            self.timers.append((due, subscription_id))
 
     def flush(self, connection: Connection, actor: str) -> None:
         """Write everything that changed, in bulk."""
-        added, changed, behind = self._rounds()
+        added, changed = self._rounds()
         # The row of an earlier round is closed before another one opens.
-        cases.update_rounds(connection, self.product.id, [*self.replaced, *behind, *changed])
+        cases.update_rounds(connection, self.product.id, changed)
         cases.insert_rounds(connection, self.product.id, added)
         cases.insert_timers(connection, self.product.id, self.timers)
         cases.void_effects(connection, self.voids)
@@ -142,21 +167,23 @@ class Batch:
         cases.insert_history(connection, self.product.id, self.now, actor, self.history)
         cases.update_reach(connection, self._reaches())
 
-    def _rounds(self) -> tuple[list[RoundWrite], list[RoundWrite], list[RoundWrite]]:
-        added, changed, behind = [], [], []
-        replaced = {each.subscription_id for each in self.replaced}
+    def _rounds(self) -> tuple[list[RoundWrite], list[RoundWrite]]:
+        added: list[RoundWrite] = []
+        changed: list[RoundWrite] = []
         for subscription_id, case in self.cases.items():
             before = self.before[subscription_id].round
-            if case.round is None or case.round is before:
+            hinted = subscription_id in self.hinted
+            if case.round is None or (case.round is before and not hinted):
                 continue
-            write = RoundWrite(subscription_id, case.round, self._round_wake(case))
-            if before is not None and before.number == case.round.number:
-                changed.append(write)
-                continue
-            added.append(write)
-            if before is not None and subscription_id not in replaced:
-                behind.append(RoundWrite(subscription_id, before, None, latest=False))
-        return added, changed, behind
+            known = before.number if before else 0
+            writes = [
+                RoundWrite(subscription_id, each, None, latest=False)
+                for each in self.superseded.get(subscription_id, ())
+            ]
+            writes.append(RoundWrite(subscription_id, case.round, self._round_wake(case)))
+            changed += [each for each in writes if each.round.number <= known]
+            added += [each for each in writes if each.round.number > known]
+        return added, changed
 
     def _round_wake(self, case: Case) -> datetime | None:
         return self.wake(case) if case.round and case.round.open else None
@@ -189,20 +216,22 @@ class Door:
         return self.database.retrying(work)
 
 
-def apply_in(
+def apply_in(  # noqa: PLR0913 - what a transaction is about
     connection: Connection,
     product: Product,
     items: Sequence[tuple[int, Event]],
     actor: str,
     now: datetime,
-    prepare: Callable[[Batch], None] | None = None,
+    *,
+    rehint: bool = False,
 ) -> list[Reply]:
-    """Apply events inside a transaction that the caller has begun."""
+    """Apply events inside a transaction that the caller has begun.
+
+    `rehint` sets anew when to look at each again, where more has changed than the rules can see.
+    """
     batch = open_batch(connection, product, [sid for sid, _ in items], now)
     replies = [batch.apply(sid, event) for sid, event in items]
-    if prepare is not None:
-        prepare(batch)
-    set_timers(batch, (each.subscription_id for each in replies if _moved(each)))
+    set_timers(batch, (each.subscription_id for each in replies if _moved(each, rehint=rehint)))
     batch.flush(connection, actor)
     return replies
 
@@ -216,10 +245,11 @@ def open_batch(
 
 
 def set_timers(batch: Batch, ids: Iterable[int]) -> None:
-    """Set the timers of those that have no open round any more."""
+    """Set when to look at cases again."""
     for subscription_id in dict.fromkeys(ids):
         batch.look_again(subscription_id)
 
 
-def _moved(reply: Reply) -> bool:
-    return reply.case is not None and reply.verdict not in (Verdict.UNCHANGED, Verdict.OLDER_ROUND)
+def _moved(reply: Reply, *, rehint: bool) -> bool:
+    unmoved = (Verdict.UNCHANGED, Verdict.OLDER_ROUND)
+    return reply.case is not None and (rehint or reply.verdict not in unmoved)

@@ -1,4 +1,4 @@
-"""Claims what the world must do, and brings back what it did: two transactions, and the world between.
+"""Claims what the world must do, and brings back what it did, in a transaction each.
 
 A claim asks the rules once more, takes a lease under a new fence, and gives plain orders; what
 comes back is an event through the same door, and counts only under the fence it was claimed with.
@@ -18,8 +18,10 @@ from app.engine.briefs import brand_of, brief_for
 from app.engine.door import Batch, open_batch, set_timers
 from app.lifecycle.case import (
     ACT_OF,
+    ASKING,
     BRAKED,
     Acknowledged,
+    Case,
     Claim,
     Declined,
     Event,
@@ -56,7 +58,8 @@ class Task:
     """One claimed effect: what to do in plain data, and the fence its outcome counts under.
 
     `order` goes to billing and `brief` to the relay; `check_first` means that an earlier try has no
-    known outcome, `check_only` that it is not to be repeated either.
+    known outcome, `check_only` that it is not to be repeated either; `braked` says that a brake set
+    meanwhile stops it.
     """
 
     id: int
@@ -71,6 +74,7 @@ class Task:
     brief: Brief | None = None
     check_first: bool = False
     check_only: bool = False
+    braked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +82,19 @@ class Result:
     """What the world did about a task.
 
     `standing` is what billing says after an act; `park` puts a no before a person, where it is
-    not the news that a notice does not reach them.
+    not the news that a notice does not reach them; `begun` is False where nothing was tried.
     """
 
     task: Task
     outcome: Outcome
     standing: Standing | None = None
     park: bool = False
+    begun: bool = True
+
+
+def released(task: Task) -> Result:
+    """Give the result of a task that was not begun: it waits as it did before."""
+    return Result(task, Later("released", retry_after=timedelta()), begun=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +125,10 @@ class Effects:
         now, wall = self.clock.now(), self.clock.wall()
         braked = guards.braked(connection, product)
         allowed = [kind for kind in kinds if not (braked and kind in BRAKED)]
-        rows = outbox.forsaken(connection, product.id, allowed, wall, limit)
-        rows += outbox.due(connection, product.id, allowed, now, limit - len(rows))
+        # An act whose outcome is not known is read back, whatever stops new ones.
+        lost = [kind for kind in kinds if kind in allowed or kind in ACT_OF]
+        rows = outbox.forsaken(connection, product.id, lost, wall, limit)
+        rows += outbox.due(connection, product.id, (allowed, lost), now, limit - len(rows))
         free = outbox.free_rounds(connection, product.id, [row.subscription_id for row in rows])
         mine = [row for row in rows if row.subscription_id in free]
         batch = open_batch(connection, product, [row.subscription_id for row in mine], now)
@@ -155,9 +167,7 @@ class Effects:
 
     def release(self, product_key: str, tasks: Sequence[Task]) -> None:
         """Give back tasks that were not begun."""
-        self.acknowledge(
-            product_key, [Result(task, Later("released", retry_after=timedelta())) for task in tasks]
-        )
+        self.acknowledge(product_key, [released(task) for task in tasks])
 
 
 class _Claiming:
@@ -184,36 +194,47 @@ class _Claiming:
         if row.kind not in ACT_OF and row.unknown >= MOST_COPIES:
             self.parked.append((row.id, "outcome unknown twice"))
             return
-        if self.braked and row.kind is Kind.BILLING_CANCEL and case.round.word is not Word.CANCEL:
+        stopped = self.braked and _by_silence(row, case)
+        if stopped and not case.round.in_flight:
             self.wait.append((row.id, self.batch.now + BRAKE_PAUSE, "brake", row.unknown))
             return
         reply = self.batch.apply(row.subscription_id, Claim(row.kind, row.version))
         match reply.verdict:
             case Verdict.GO | Verdict.CHECK:
-                self.go.append((row, reply.verdict is Verdict.CHECK))
+                self.go.append((row, stopped or reply.verdict is Verdict.CHECK))
             case Verdict.WAIT if reply.wait_until is not None:
                 self.wait.append((row.id, reply.wait_until, None, row.unknown))
             case Verdict.UNCHANGED:
-                self.wait.append((row.id, self.batch.now + LONGEST_PAUSE, "rules failed", row.unknown))
+                self.wait.append(
+                    (row.id, self.batch.now + LONGEST_PAUSE, "rules failed", row.unknown)
+                )
             case _:
                 self.void.append(row.id)
 
     def settle(self, lease_until: datetime) -> list[Task]:
         """Write the claims and give the tasks."""
-        rows = [row for row, _ in self.go]
-        outbox.claim(self.connection, rows, lease_until)
+        tasks = self._tasks(lease_until)
+        outbox.claim(self.connection, tasks, lease_until)
         outbox.delete(self.connection, self.void)
         outbox.put_back(self.connection, self.wait)
         outbox.park(self.connection, self.parked)
         changed = [s for s, case in self.batch.cases.items() if case is not self.batch.before[s]]
         set_timers(self.batch, changed)
         self.batch.flush(self.connection, ACTOR)
-        people = population.addresses(self.connection, [row.subscription_id for row in rows])
-        return [
-            self._task(row, people[row.subscription_id], lease_until, check_only=check)
-            for row, check in self.go
-            if row.subscription_id in people
-        ]
+        return tasks
+
+    def _tasks(self, lease_until: datetime) -> list[Task]:
+        """Give the tasks; what cannot be put into words waits for a person and stops no other."""
+        ids = [row.subscription_id for row, _ in self.go]
+        people = population.addresses(self.connection, ids)
+        tasks = []
+        for row, check in self.go:
+            person = people[row.subscription_id]
+            try:
+                tasks.append(self._task(row, person, lease_until, check_only=check))
+            except Exception as error:  # noqa: BLE001 - one poisoned row must not stop the others
+                self.parked.append((row.id, f"not written: {type(error).__name__}"))
+        return tasks
 
     def _task(
         self, row: Row, person: population.Address, lease_until: datetime, *, check_only: bool
@@ -238,6 +259,7 @@ class _Claiming:
             brief=brief,
             check_first=row.unknown > 0,
             check_only=check_only,
+            braked=row.kind in ASKING or _by_silence(row, case),
         )
 
     def _order(self, row: Row, external_id: str) -> Order:
@@ -278,7 +300,8 @@ class _Settling:
         task = result.task
         pause = later.retry_after if later.retry_after is not None else pause_after(task.tries)
         unknown = task.unknown + (1 if later.unknown else 0)
-        if task.kind in ACT_OF and not later.unknown:
+        known = not later.unknown and (result.begun or not task.unknown)
+        if task.kind in ACT_OF and known:
             self._apply(task, NotDone(ACT_OF[task.kind], task.version))
             if not self._still_wanted(task):
                 self.done.append(task.id)
@@ -319,9 +342,16 @@ class _Settling:
         self.batch.flush(self.connection, ACTOR)
 
 
+def _by_silence(row: Row, case: Case) -> bool:
+    """Say whether nobody's word but silence wants an act."""
+    if row.kind is Kind.BILLING_CANCEL:
+        return case.round is None or case.round.word is not Word.CANCEL
+    return row.kind is Kind.BILLING_SUSPEND
+
+
 def pause_after(tries: int) -> timedelta:
     """Give how long to wait after so many tries: doubling from a minute to six hours."""
-    return min(FIRST_PAUSE * 2 ** min(tries - 1, 20), LONGEST_PAUSE)
+    return min(FIRST_PAUSE * (1 << min(max(tries - 1, 0), 20)), LONGEST_PAUSE)
 
 
 def _done_event(task: Task, standing: Standing | None) -> Event:

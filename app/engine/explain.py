@@ -39,17 +39,24 @@ def explain(
         for at, number, what, why, version, actor in population.story(connection, subscription_id)
     ]
     return Explanation(
-        _facts(case, batch, now, waiting), _next(case, batch), _blocks(connection, product, case, now), story
+        _facts(case, batch, now, waiting),
+        _next(case, batch),
+        _blocks(connection, product, case, now),
+        story,
     )
 
 
-def _facts(case: Case, batch: Batch, now: datetime, waiting: list[tuple[Any, ...]]) -> dict[str, Any]:
+def _facts(
+    case: Case, batch: Batch, now: datetime, waiting: list[tuple[Any, ...]]
+) -> dict[str, Any]:
     subscription, current = case.subscription, case.round
     facts = {
         "stage": str(case.stage),
         "status": subscription.status,
         "plan": subscription.plan,
-        "price": f"{subscription.amount} {subscription.currency} minor units a {subscription.interval}",
+        "price": (
+            f"{subscription.amount} {subscription.currency} minor units a {subscription.interval}"
+        ),
         "next_charge": next_charge(subscription, now),
         "started_on": subscription.started_on,
         "last_used_on": subscription.last_used_on,
@@ -76,7 +83,12 @@ def _round_facts(current: Round) -> dict[str, Any]:
 
 
 def _waiting(rows: list[tuple[Any, ...]]) -> str | None:
-    return "; ".join(f"{kind} {state}{f' ({error})' if error else ''}" for kind, state, _, _, error in rows) or None
+    return (
+        "; ".join(
+            f"{kind} {state}{f' ({error})' if error else ''}" for kind, state, _, _, error in rows
+        )
+        or None
+    )
 
 
 def _next(case: Case, batch: Batch) -> str:
@@ -101,12 +113,12 @@ def _next_while_asked(current: Round) -> str:
     return f"silence counts from {current.answer_by:%Y-%m-%d %H:%M} UTC"
 
 
-def _blocks(
-    connection: Connection, product: Product, case: Case, now: datetime
-) -> list[str]:
+def _blocks(connection: Connection, product: Product, case: Case, now: datetime) -> list[str]:
     """Say what keeps the next step from coming."""
     subscription = case.subscription
-    found = [f"the brake: {each.cause}, {each.why}" for each in products.brakes(connection, product.id)]
+    found = [
+        f"the brake: {each.cause}, {each.why}" for each in products.brakes(connection, product.id)
+    ]
     if product.policy is None:
         return [*found, "no policy is in force"]
     if case.hearing.heard_until is None:

@@ -15,12 +15,13 @@ from sqlalchemy import Connection, Row, Select, and_, func, or_, select
 from app.engine.door import NOBODY_IS_ASKED
 from app.lifecycle.answers import LIVING, undo_exists
 from app.lifecycle.case import Case, Hearing, Reach, Round, Subscription
-from app.lifecycle.dates import day_at, deadline, end_of, erase_day, next_charge
+from app.lifecycle.dates import ASKABLE, day_at, deadline, end_of, erase_day, next_charge
 from app.policy import Policy, Terms
 from app.store import products, tables
 from app.store.cases import ROUND_FIELDS, round_from, zone
 
 ONE_DAY = timedelta(days=1)
+CHARGED = ASKABLE | {"trialing"}
 _SUBSCRIPTION = (
     "id",
     "status",
@@ -51,7 +52,8 @@ class Look:
     """One round as it stands at `now` (aware, UTC); days are days in the subscriber's zone.
 
     `latest`: no newer round, so that its link acts. `erased`: the contact is gone, and with it
-    whatever may be shown. `living`: billing goes on charging unless it is told otherwise.
+    whatever may be shown. `charged`: billing goes on charging unless it is told otherwise;
+    `cancelable`: there is something that a cancel would end.
     `next_charge`: by the dates that billing told, whether or not it still charges. `answer_day`:
     the last day to answer, `late` once it is over. `erase_if_silent` and `erase_if_canceled`: the
     first day of erasure should the person not answer, or cancel now; None where nothing would be
@@ -66,7 +68,8 @@ class Look:
     language: str
     latest: bool
     erased: bool
-    living: bool
+    charged: bool
+    cancelable: bool
     undo: bool
     late: bool
     next_charge: datetime | None
@@ -100,7 +103,8 @@ def _look(row: Row[Any], case: Case, current: Round, policy: Policy, now: dateti
         language=row.language or "",
         latest=row.latest,
         erased=row.reach is None,
-        living=case.subscription.status in LIVING,
+        charged=case.subscription.status in CHARGED,
+        cancelable=case.subscription.status in LIVING,
         undo=row.latest and undo_exists(case, now),
         late=due is not None and now >= due,
         next_charge=next_charge(case.subscription, now),
@@ -113,7 +117,7 @@ def _look(row: Row[Any], case: Case, current: Round, policy: Policy, now: dateti
 def _last_day(case: Case, current: Round, due: datetime | None) -> date | None:
     """Give the last whole day to answer: stated by a claimed ask, or promised by a sent one."""
     if due is None:
-        return current.stated_by
+        return current.stated_by if current.asked_at is None else None
     return day_at(due, case.subscription.zone) - ONE_DAY
 
 
@@ -140,18 +144,19 @@ def _statement(subscription: int, number: int) -> Select[Any]:
         .where(or_(brake.c.product_id.is_(None), brake.c.product_id == one.c.product_id))
         .scalar_subquery()
     )
+    columns: list[Any] = [
+        *(one.c[name] for name in (*_SUBSCRIPTION, "product_id")),
+        person.c.timezone,
+        person.c.reach,
+        person.c.locale.label("language"),
+        *(seller.c[name] for name in ("key", "name", "support_url", "app_url")),
+        seller.c.locale.label("seller_locale"),
+        rounds.c.latest,
+        *(rounds.c[name].label(f"round_{name}") for name in ROUND_FIELDS),
+        lifted.label("lifted_at"),
+    ]
     return (
-        select(
-            one.c[(*_SUBSCRIPTION, "product_id")],
-            person.c.timezone,
-            person.c.reach,
-            person.c.locale.label("language"),
-            seller.c["key", "name", "support_url", "app_url"],
-            seller.c.locale.label("seller_locale"),
-            rounds.c.latest,
-            *(rounds.c[name].label(f"round_{name}") for name in ROUND_FIELDS),
-            lifted.label("lifted_at"),
-        )
+        select(*columns)
         .select_from(one)
         .join(seller, seller.c.id == one.c.product_id)
         .join(rounds, and_(rounds.c.subscription_id == one.c.id, rounds.c.number == number))

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from sqlalchemy import Connection
 
 from app import guards
-from app.engine.door import Batch
+from app.engine.door import PUT_OFF, Batch, set_timers
 from app.guards import Allowance
 from app.lifecycle.case import Case, Stage, Tick, Verdict
 from app.store import cases, due, products
@@ -25,8 +26,6 @@ from app.store.products import Product
 
 Found = TypeVar("Found")
 BATCH = 1000
-PUT_OFF = timedelta(hours=1)
-"""A case whose rules raise is looked at again after this long."""
 ACTOR = "clock"
 
 
@@ -35,7 +34,8 @@ class Pass:
     """What one sweep of one product did, or in a dry run would do.
 
     `counts` is by what happened; `people` lists (subscription, what, why) where that was asked for;
-    `stopped` says why nobody, or nobody more, is asked.
+    `stopped` says why nobody, or nobody more, is asked. `backlog` is how many would be asked if all
+    were, counted by the first sweep under a ramp.
     """
 
     product: str
@@ -43,6 +43,11 @@ class Pass:
     people: list[tuple[int, str, str]] = field(default_factory=list)
     stopped: str | None = None
     failed: int = 0
+    backlog: int | None = None
+
+
+class _Braked(Exception):
+    """A brake was set in the middle of a pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,24 +69,27 @@ class Sweeper:
     def run(self) -> Pass:
         """Judge everybody who is due: first open rounds, then those without one."""
         done = Pass(self.product_key)
-        done.stopped = self._stopped()
-        if done.stopped is None:
+        done.stopped = self._stopped(done)
+        if done.stopped is not None:
+            return done
+        try:
             self._rounds(done)
-            self._count_backlog()
+            self._count_backlog(done)
             self._timers(done)
+        except _Braked as braked:
+            done.stopped = str(braked)
         return done
 
-    def _stopped(self) -> str | None:
+    def _stopped(self, done: Pass) -> str | None:
         """Say why the product's clock stands still; None where it runs."""
-        return self._in_transaction(self._stopped_in)
+        return self._in_transaction(done, self._stopped_in)
 
     def _stopped_in(self, connection: Connection, product: Product) -> str | None:
         if product.policy is None:
             return "no policy is in force: propose and activate one"
         guards.check_feeds(connection, product, self.now)
-        brakes = products.brakes(connection, product.id)
-        if brakes:
-            return f"the brake is on: {brakes[0].cause}, {brakes[0].why}"
+        if why := _brake_on(connection, product):
+            return why
         if product.hearing.heard_until is None:
             return "no feed has spoken yet: import usage, or send a heartbeat with `through`"
         return None
@@ -91,7 +99,7 @@ class Sweeper:
     def _rounds(self, done: Pass) -> None:
         after = (BEGINNING, 0)
         while True:
-            found, batch = self._in_transaction(lambda c, p, a=after: self._round_batch(c, p, a))
+            found, batch = self._in_transaction(done, partial(self._round_batch, after=after))
             self._report(done, batch)
             if not found:
                 return
@@ -100,14 +108,13 @@ class Sweeper:
     def _round_batch(
         self, connection: Connection, product: Product, after: tuple[datetime, int]
     ) -> tuple[list[tuple[datetime, int]], Batch]:
+        _go_on(connection, product)
         lock = not self.dry
         found = due.rounds(connection, product.id, self.now, after, self.batch, lock=lock)
         batch = self._open(connection, product, [sid for _, sid in found])
         for _, subscription_id in found:
             batch.apply(subscription_id, Tick())
-        moved = [sid for sid in batch.cases if batch.cases[sid] is not batch.before[sid]]
-        for subscription_id in moved:
-            batch.look_again(subscription_id)
+        set_timers(batch, [s for s, case in batch.cases.items() if case is not batch.before[s]])
         if not self.dry:
             cases.move_wakes(connection, self._hints(batch, found))
             reminded = sum(note.what == "reminder_queued" for note in batch.history)
@@ -132,25 +139,31 @@ class Sweeper:
 
     # --- timers ----------------------------------------------------------------------------
 
-    def _count_backlog(self) -> None:
+    def _count_backlog(self, done: Pass) -> None:
         """Before the first sweep under a ramp, count who would be asked if all were."""
-        if self.dry or not self._in_transaction(guards.ramp_unknown):
+        if not self._in_transaction(done, guards.ramp_unknown):
             return
+        counter = replace(self, dry=True, counting=True, list_people=False)
+        done.backlog = counter.backlog()
+        if not self.dry:
+            self._in_transaction(done, partial(guards.begin_ramp, backlog=done.backlog))
+
+    def backlog(self) -> int:
+        """Count who would be asked if all were who are due."""
         would = Pass(self.product_key)
-        replace(self, dry=True, counting=True, list_people=False)._timers(would)
-        self._in_transaction(lambda c, p: guards.begin_ramp(c, p, would.counts["asked"]))
+        self._timers(would)
+        return would.counts["asked"]
 
     def _timers(self, done: Pass) -> None:
         """Look at those whose timers are due: in key order, or by charge where the pace binds."""
-        after, used = (BEGINNING, 0), 0
-        by_charge = self._in_transaction(self._pace_binds)
+        after = (BEGINNING, 0)
+        by_charge = self._in_transaction(done, self._pace_binds)
         while True:
-            seen = self._in_transaction(
-                lambda c, p, a=after, u=used: self._timer_batch(c, p, a, u, by_charge=by_charge)
-            )
+            used = done.counts["asked"]
+            work = partial(self._timer_batch, after=after, used=used, by_charge=by_charge)
+            seen = self._in_transaction(done, work)
             if seen is None:
                 return
-            used += seen.allowed.used
             self._report(done, seen.batch)
             if seen.allowed.used >= seen.allowed.left:
                 done.stopped = seen.allowed.because
@@ -169,12 +182,13 @@ class Sweeper:
         self,
         connection: Connection,
         product: Product,
+        *,
         after: tuple[datetime, int],
         used: int,
-        *,
         by_charge: bool,
     ) -> _Seen | None:
         """Judge one batch; None at the end."""
+        _go_on(connection, product)
         until = guards.horizon(product, self.now)
         if until is None:
             return None
@@ -192,7 +206,7 @@ class Sweeper:
         return _Seen(key, batch, allowed)
 
     def _allowance(self, connection: Connection, product: Product, used: int) -> Allowance:
-        """Give what the pace still allows; a dry run counts what it would have used itself."""
+        """Give what the pace still allows; a dry run has counted nothing of what it `used`."""
         if self.counting:
             return Allowance(guards.UNLIMITED, "counting")
         allowed = guards.allowance(connection, product, self.now)
@@ -216,9 +230,7 @@ class Sweeper:
         until: datetime,
         after: tuple[datetime, int],
     ) -> tuple[list[DueTimer], tuple[datetime, int]]:
-        ordered = due.timers_by_charge(
-            connection, product.id, until, self.now, after, self.batch
-        )
+        ordered = due.timers_by_charge(connection, product.id, until, self.now, after, self.batch)
         key = (ordered[-1][0], ordered[-1][1].subscription_id) if ordered else after
         found = [each for _, each in ordered]
         return found if self.dry else due.take(connection, found), key
@@ -249,14 +261,26 @@ class Sweeper:
 
     # --- both ------------------------------------------------------------------------------
 
-    def _in_transaction(self, work: Callable[[Connection, Product], Found]) -> Found:
+    def _in_transaction(self, done: Pass, work: Callable[[Connection, Product], Found]) -> Found:
         """Run one batch in a transaction of its own; a dry one is rolled back."""
         if self.dry:
             with self.database.engine.connect() as connection:
-                return work(connection, products.load(connection, self.product_key))
+                return work(connection, self._as_so_far(connection, done))
         found = self.database.retrying(lambda c: work(c, products.load(c, self.product_key)))
         self.after_batch(1)
         return found
+
+    def _as_so_far(self, connection: Connection, done: Pass) -> Product:
+        """Bring brakes and counters to where a real run would have brought them by now."""
+        product = guards.check_feeds(
+            connection, products.load(connection, self.product_key), self.now
+        )
+        if self.counting:
+            return product
+        if done.backlog is not None:
+            guards.begin_ramp(connection, product, done.backlog)
+        guards.count_asked(connection, product, self.now, 0, done.counts["reminder_queued"])
+        return product
 
     def _open(self, connection: Connection, product: Product, ids: Sequence[int]) -> Batch:
         lock = not self.dry
@@ -269,6 +293,17 @@ class Sweeper:
             done.counts[note.what] += 1
             if self.list_people and note.subscription_id is not None:
                 done.people.append((note.subscription_id, note.what, note.why))
+
+
+def _brake_on(connection: Connection, product: Product) -> str | None:
+    brakes = products.brakes(connection, product.id)
+    return f"the brake is on: {brakes[0].cause}, {brakes[0].why}" if brakes else None
+
+
+def _go_on(connection: Connection, product: Product) -> None:
+    """End the pass where a brake has been set since it began."""
+    if why := _brake_on(connection, product):
+        raise _Braked(why)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,7 @@ Of these stages `erasing` and `erased` are not entered yet: `erase_on` is set, s
 cleared, and carrying it out has its place here.
 """
 
-from __future__ import annotations
-
-from datetime import date
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 from app.lifecycle.answers import answered
 from app.lifecycle.billing import acknowledged, address_changed, declined, not_done, told
@@ -43,16 +40,14 @@ from app.lifecycle.case import (
 )
 from app.lifecycle.notices import claimed, handed_over, undelivered
 from app.lifecycle.passing import next_look, ticked, used
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from app.policy import Policy
+from app.policy import Policy
 
 __all__ = ["step", "wake_at"]
 
 
-def step(case: Case, event: Event, policy: Policy, now: datetime) -> Step:  # noqa: PLR0911 - one arm an event
+def step(  # noqa: C901, PLR0911 - one arm an event
+    case: Case, event: Event, policy: Policy, now: datetime
+) -> Step:
     """Say what `event` leads to at `now` (aware, UTC).
 
     `policy` is the version the open round began with, or the one in force where none is open.
@@ -65,7 +60,7 @@ def step(case: Case, event: Event, policy: Policy, now: datetime) -> Step:  # no
         case Claim():
             return claimed(case, event, policy, now)
         case HandedOver():
-            return handed_over(case, event, now)
+            return handed_over(case, event, policy, now)
         case Acknowledged():
             return acknowledged(case, event, policy, now)
         case Answer():
@@ -99,7 +94,3 @@ def _stop_reminders(case: Case, event: StopReminders) -> Step:
         return Step(case)
     note = Note("reminders_stopped", "one_click")
     return Step(with_round(case, quiet=True), Verdict.APPLIED, (note,))
-
-
-HEARD_ALL = date.max
-"""As a day heard until: what a timer is set by, so that silence delays a look and never loses it."""

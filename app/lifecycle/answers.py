@@ -30,7 +30,7 @@ from app.lifecycle.case import (
     close,
     with_round,
 )
-from app.lifecycle.dates import LEFT_IN_PEACE, in_grace, segment_for
+from app.lifecycle.dates import ASKABLE, LEFT_IN_PEACE, in_grace, segment_for
 from app.policy import Policy
 
 YES = frozenset({Word.KEEP, Word.RESUME})
@@ -38,8 +38,12 @@ STILL_ASKABLE = frozenset(
     {Outcome.WITHDRAWN, Outcome.RETURNED, Outcome.EXPIRED, Outcome.UNREACHABLE}
 )
 """Outcomes nobody decided: a keep or a cancel through the same link still counts."""
+LIVING = ASKABLE | {"trialing", "paused"}
+"""What billing calls a subscription that can be canceled."""
 ANSWERING = frozenset({Kind.KEPT, Kind.BILLING_CANCEL, Kind.BILLING_RESUME})
 """Effects that follow from an answer alone, and fall with it."""
+BUT_A_SUSPENSION = EVERYTHING - {Kind.SUSPENDED}
+"""What a cancel makes void: the receipt of a suspension still says what happened."""
 
 
 def answered(case: Case, event: Answer, policy: Policy, now: datetime) -> Step:
@@ -98,12 +102,19 @@ def _doubt(case: Case, current: Round, now: datetime) -> Step:
     """Believe neither: the round stands again as it stood before both answers."""
     doubted = replace(current, doubted_until=now + TEN_SECONDS)
     note = Note("doubted", "contradicting_answers")
-    if current.word is None:
+    if current.word is None or _settled_before(current, now):
         return Step(replace(case, round=doubted), Verdict.DOUBTED, (note,))
     if current.in_flight:
         wordless = replace(doubted, word=None, word_at=None, reason=None)
         return Step(replace(case, round=wordless), Verdict.DOUBTED, (note,))
     return replace(taken_back(case, doubted, now, note), verdict=Verdict.DOUBTED)
+
+
+def _settled_before(current: Round, now: datetime) -> bool:
+    """Say whether the round closed before either answer, so that the first only repeated a word."""
+    if current.open or current.closed_at is None:
+        return False
+    return current.outcome is not Outcome.KEPT or now - current.closed_at > TEN_SECONDS
 
 
 def taken_back(case: Case, current: Round, now: datetime, note: Note) -> Step:
@@ -208,7 +219,7 @@ def _cancel_anew(case: Case, event: Answer, policy: Policy, now: datetime) -> St
     peace, so that an undo cannot lead to a suspension or to an early ask.
     """
     last = case.round
-    if case.subscription.status == "canceled":
+    if case.subscription.status not in LIVING:
         return Step(case, Verdict.ENDED)
     if last is not None and event.round is not None:
         peace = last.closed_at if last.outcome in LEFT_IN_PEACE else None
@@ -230,7 +241,7 @@ def _cancel_anew(case: Case, event: Answer, policy: Policy, now: datetime) -> St
 def _rest(case: Case, event: Answer, now: datetime) -> Step:
     told, effect = tell_billing(case, Act.CANCEL, now + TEN_MINUTES, **_said(event, now))
     note = Note("cancel_recorded", f"said_by_{event.by}")
-    return Step(told, Verdict.APPLIED, (note,), (effect,), EVERYTHING)
+    return Step(told, Verdict.APPLIED, (note,), (effect,), BUT_A_SUSPENSION)
 
 
 # --- resume --------------------------------------------------------------------------------

@@ -4,12 +4,10 @@ The stage changes when billing has acknowledged, never before. A change that mat
 flight or last confirmed is its echo; any other is billing's own and ends what we were about to do.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from datetime import date, datetime
 
-from app.lifecycle.answers import YES, tell_billing
+from app.lifecycle.answers import YES, kept, tell_billing
 from app.lifecycle.case import (
     EVERYTHING,
     TEN_MINUTES,
@@ -17,6 +15,7 @@ from app.lifecycle.case import (
     Act,
     ActState,
     AddressChanged,
+    Answer,
     Case,
     Declined,
     Effect,
@@ -28,6 +27,7 @@ from app.lifecycle.case import (
     Round,
     Stage,
     Step,
+    Subscription,
     Told,
     Verdict,
     Why,
@@ -35,16 +35,17 @@ from app.lifecycle.case import (
     close,
     with_round,
 )
-from app.lifecycle.dates import ASKABLE, erase_day, next_charge, segment_for, terms_for
-
-if TYPE_CHECKING:
-    from datetime import date, datetime
-
-    from app.lifecycle.case import Subscription
-    from app.policy import Policy
-
-LIVING = ASKABLE | {"trialing"}
-
+from app.lifecycle.dates import (
+    ASKABLE,
+    day_at,
+    erase_day,
+    next_charge,
+    segment_for,
+    terms_for,
+    used_since,
+)
+from app.lifecycle.notices import not_erased
+from app.policy import Policy
 
 # --- our acts, confirmed or not ------------------------------------------------------------
 
@@ -67,7 +68,7 @@ def acknowledged(case: Case, event: Acknowledged, policy: Policy, now: datetime)
         act=None,
         act_state=None,
         act_at=None,
-        decided_by=_decider(current, event.act),
+        decided_by=_decider(current),
         decided_at=now,
         paid_until=event.paid_until,
         erase_on=erase_on,
@@ -81,27 +82,21 @@ def _awaited(current: Round, act: Act, version: int) -> bool:
     return current.open and current.act is act and current.act_version == version
 
 
-def _decider(current: Round, act: Act) -> str:
-    own = act is Act.CANCEL and current.word is Word.CANCEL
-    return (current.decided_by or "subscriber") if own else "silence"
+def _decider(current: Round) -> str:
+    return "silence" if current.word is None else current.decided_by or "subscriber"
 
 
 def _erase_on(
     case: Case, current: Round, policy: Policy, paid_until: datetime | None, now: datetime
 ) -> date | None:
-    """Give the day of erasure: none for who used it meanwhile or cannot be reached by silence."""
-    used = current.act is Act.SUSPEND and _used_since(case, current)
-    if used or (case.reach is not Reach.OK and current.word is not Word.CANCEL):
+    """Give the day of erasure: by silence none for who used it, wants it or cannot be reached."""
+    alive = current.word in YES or used_since(case, current) or case.reach is not Reach.OK
+    if alive and current.word is not Word.CANCEL:
         return None
     day = erase_day(case, terms_for(case, policy), now, paid_until)
     if day is None or current.erase_on is None:
         return day
     return max(day, current.erase_on)
-
-
-def _used_since(case: Case, current: Round) -> bool:
-    used = case.subscription.last_used_on
-    return used is not None and (current.used_known is None or used > current.used_known)
 
 
 def _follow(
@@ -112,17 +107,15 @@ def _follow(
     if word in YES:
         told, effect = tell_billing(case, Act.RESUME, now)
         return Step(told, Verdict.APPLIED, notes, (effect,))
-    if word is Word.CANCEL and event.act is Act.SUSPEND:
-        said = case.round.word_at if case.round else None
-        told, effect = tell_billing(case, Act.CANCEL, max(now, (said or now) + TEN_MINUTES))
+    if case.round and word is Word.CANCEL and event.act is Act.SUSPEND:
+        told, effect = tell_billing(case, Act.CANCEL, _rested(case.round, now))
         return Step(told, Verdict.APPLIED, notes, (effect,))
     return Step(case, Verdict.APPLIED, notes, (receipt,))
 
 
 def _resumed(case: Case, current: Round, now: datetime) -> Step:
     if current.word is Word.CANCEL:
-        back = with_round(case, stage=Stage.ASKED, erase_on=None)
-        told, effect = tell_billing(back, Act.CANCEL, (current.word_at or now) + TEN_MINUTES)
+        told, effect = tell_billing(_charged_again(case, now), Act.CANCEL, _rested(current, now))
         return Step(told, Verdict.APPLIED, (Note("resumed", "then_canceled"),), (effect,))
     step = close(
         case,
@@ -136,28 +129,59 @@ def _resumed(case: Case, current: Round, now: datetime) -> Step:
     return replace(step, effects=(Effect(Kind.RESUMED, current.act_version, now),))
 
 
+def _charged_again(case: Case, now: datetime) -> Case:
+    """Give the case of who is charged again and has a cancel on the way: silence means nothing."""
+    return with_round(case, stage=Stage.ASKED, erase_on=None, answer_by=None, closed_at=now)
+
+
+def _rested(current: Round, now: datetime) -> datetime:
+    """Give when billing may be told of a cancel that was recorded while it did something else."""
+    return max(now, (current.word_at or now) + TEN_MINUTES)
+
+
 def declined(case: Case, event: Declined) -> Step:
-    """Billing said no: the act waits for a person, and a person's own word may overtake it."""
-    if case.round is None or not _awaited(case.round, event.act, event.version):
+    """Park an act that billing refused: it waits for a person, whose own word may overtake it."""
+    current = case.round
+    if current is None or not _awaited(current, event.act, event.version):
+        return Step(case)
+    if current.act_state is ActState.PARKED:
         return Step(case)
     note = Note(f"{event.act}_parked", "billing_said_no")
     return Step(with_round(case, act_state=ActState.PARKED), Verdict.APPLIED, (note,))
 
 
 def not_done(case: Case, event: NotDone, now: datetime) -> Step:
-    """Reading back showed that an act nobody wants any more never happened: drop it."""
+    """Put an act back that is known not to have happened, or do what a word since then wants."""
     current = case.round
-    if current is None or not _awaited(current, event.act, event.version):
+    if current is None or not current.in_flight:
         return Step(case)
-    dropped = with_round(case, act=None, act_state=None, act_at=None)
-    note = Note(f"{event.act}_dropped", "never_reached_billing")
-    if current.word in YES and current.stage is Stage.ASKED:
-        step = close(dropped, Outcome.KEPT, now, "said_before_billing_was_told")
-        return replace(step, effects=(Effect(Kind.KEPT, current.act_version, now),))
-    if current.word is Word.CANCEL:
-        told, effect = tell_billing(dropped, Act.CANCEL, (current.word_at or now) + TEN_MINUTES)
-        return Step(told, Verdict.APPLIED, (note,), (effect,), EVERYTHING)
-    return Step(dropped, Verdict.APPLIED, (note,), (), EVERYTHING)
+    if not _awaited(current, event.act, event.version):
+        return Step(case)
+    if current.word in YES and event.act is not Act.RESUME:
+        return _yes_instead(case, current, event, now)
+    if current.word is Word.CANCEL and event.act is not Act.CANCEL:
+        return _cancel_instead(case, current, event, now)
+    return Step(with_round(case, act_state=ActState.QUEUED), Verdict.APPLIED)
+
+
+def _yes_instead(case: Case, current: Round, event: NotDone, now: datetime) -> Step:
+    if current.stage is Stage.ASKED and current.word is not None:
+        said = Answer(current.word, by=current.decided_by or "subscriber", reason=current.reason)
+        return kept(case, said, now)
+    told, effect = tell_billing(case, Act.RESUME, now)
+    return Step(told, Verdict.APPLIED, (_dropped(event.act),), (effect,))
+
+
+def _cancel_instead(case: Case, current: Round, event: NotDone, now: datetime) -> Step:
+    if current.stage is Stage.CANCELED:
+        stays = with_round(case, act=None, act_state=None, act_at=None)
+        return Step(stays, Verdict.APPLIED, (_dropped(event.act),))
+    told, effect = tell_billing(case, Act.CANCEL, _rested(current, now))
+    return Step(told, Verdict.APPLIED, (_dropped(event.act),), (effect,))
+
+
+def _dropped(act: Act) -> Note:
+    return Note(f"{act}_dropped", "never_reached_billing")
 
 
 # --- billing's own acts ----------------------------------------------------------------------
@@ -166,6 +190,8 @@ def not_done(case: Case, event: NotDone, now: datetime) -> Step:
 def told(case: Case, event: Told, policy: Policy, now: datetime) -> Step:
     """Judge facts that billing changed."""
     before, after = event.before, case.subscription
+    if case.round is not None and case.round.outcome is Outcome.ERASED:
+        return Step(case)
     if before.status != after.status:
         if after.status == "canceled":
             return _foreign_cancel(case, policy, now)
@@ -180,6 +206,8 @@ def _foreign_pause(case: Case, now: datetime) -> Step:
     current = case.round
     if current is None or case.stage is not Stage.ASKED or current.in_flight:
         return Step(case)
+    if current.word is Word.CANCEL:  # a pause may end by itself, and they want an end
+        return Step(case)
     return close(case, Outcome.BY_BILLING, now, "paused_by_billing", **_by_billing(now))
 
 
@@ -188,6 +216,8 @@ def _foreign_resume(case: Case, now: datetime) -> Step:
     if case.stage not in (Stage.SUSPENDED, Stage.CANCELED) or current is None or current.in_flight:
         return Step(case, Verdict.APPLIED)
     why = "resumed_by_billing"
+    if current.act is Act.CANCEL and current.word is Word.CANCEL:
+        return Step(_charged_again(case, now), Verdict.APPLIED, (Note("resumed", why),))
     return close(case, Outcome.RESUMED, now, why, erase_on=None, **_by_billing(now))
 
 
@@ -211,7 +241,9 @@ def _foreign_cancel(case: Case, policy: Policy, now: datetime) -> Step:
 
 def _canceled_round(case: Case, last: Round | None, policy: Policy, now: datetime) -> Round:
     """Open a round in stage `canceled`, so that the day of erasure has a home."""
-    segment = segment_for(case, policy)
+    segment, paid_until = segment_for(case, policy), case.subscription.renews_at
+    warned = case.reach is Reach.OK
+    day = erase_day(case, policy.terms_of(segment), now, paid_until) if warned else None
     return Round(
         number=last.number + 1 if last else 1,
         stage=Stage.CANCELED,
@@ -220,8 +252,8 @@ def _canceled_round(case: Case, last: Round | None, policy: Policy, now: datetim
         version=policy.version,
         segment=segment,
         used_known=case.subscription.last_used_on,
-        paid_until=case.subscription.renews_at,
-        erase_on=erase_day(case, policy.terms_of(segment), now, case.subscription.renews_at),
+        paid_until=paid_until,
+        erase_on=day,
         decided_by="billing",
         decided_at=now,
     )
@@ -229,7 +261,8 @@ def _canceled_round(case: Case, last: Round | None, policy: Policy, now: datetim
 
 def _ended_while_suspended(case: Case, current: Round, policy: Policy, now: datetime) -> Step:
     day = erase_day(case, terms_for(case, policy), now, current.paid_until)
-    later = max(day, current.erase_on) if day and current.erase_on else None
+    wanted = current.word in YES
+    later = max(day, current.erase_on) if day and current.erase_on and not wanted else None
     changed = with_round(
         case,
         stage=Stage.CANCELED,
@@ -239,7 +272,8 @@ def _ended_while_suspended(case: Case, current: Round, policy: Policy, now: date
         erase_on=later,
         **_by_billing(now),
     )
-    return Step(changed, Verdict.APPLIED, (Note("canceled", "canceled_by_billing"),), (), EVERYTHING)
+    note = Note("canceled", "canceled_by_billing")
+    return Step(changed, Verdict.APPLIED, (note,), (), EVERYTHING)
 
 
 def _facts_changed(case: Case, before: Subscription, now: datetime) -> Step:
@@ -263,7 +297,10 @@ def _worse(before: Subscription, after: Subscription, now: datetime) -> str | No
     if after.amount > before.amount:
         return "price_rose"
     old, new = next_charge(before, now), next_charge(after, now)
-    return "charged_earlier" if new is not None and (old is None or new < old) else None
+    if new is None:
+        return None
+    earlier = old is None or day_at(new, after.zone) < day_at(old, after.zone)
+    return "charged_earlier" if earlier else None
 
 
 def _by_billing(now: datetime) -> dict[str, object]:
@@ -278,4 +315,7 @@ def address_changed(case: Case, event: AddressChanged) -> Step:
     if case.reach is event.reach:
         return Step(case, Verdict.APPLIED)
     note = Note("reachable" if event.reach is Reach.OK else "unreachable", "address_changed")
-    return Step(replace(case, reach=event.reach), Verdict.APPLIED, (note,))
+    changed = replace(case, reach=event.reach)
+    if event.reach is Reach.OK:
+        return Step(changed, Verdict.APPLIED, (note,))
+    return not_erased(changed, note)

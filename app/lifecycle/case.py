@@ -4,8 +4,6 @@ Plain values only. A `Case` is all that `step` sees; a `Step` is all that it say
 UTC datetimes, days are dates; a subscription's own day is the day in its `zone`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -116,6 +114,8 @@ BILLING_KIND: Mapping[Act, Kind] = MappingProxyType(
 ACT_OF: Mapping[Kind, Act] = MappingProxyType({kind: act for act, kind in BILLING_KIND.items()})
 ASKING = frozenset({Kind.ASK, Kind.REMINDER})
 """Notices that count against the pace of a product and that a brake stops."""
+UNASKED = ASKING | {Kind.WELCOME_BACK}
+"""Notices nobody asked for: they keep to the hours, and who complained gets none."""
 BRAKED = ASKING | {Kind.BILLING_SUSPEND}
 """Effects that a brake stops, but for a billing act that is a person's own word."""
 EVERYTHING = frozenset(Kind)
@@ -172,8 +172,11 @@ class Round:
     `used_known` is the last day of use that the round was opened on. `stated_by` is the latest
     day of answer that a claimed ask stated; `answer_by` is the end of that day, fixed when the ask
     was handed over (`asked_at`). `word` is the person's last word and `act` the one thing billing
-    is being told. `decided_by` (subscriber, app, silence, billing) and `decided_at` belong to the
-    last change of stage.
+    is being told. `decided_by` (subscriber, app, silence, billing) is whose decision the last word
+    or else the last change of stage was, and `decided_at` when that change came.
+
+    A round that a cancel opens again has no `answer_by`, so nothing follows from silence; its
+    `closed_at` stays where the person has been left in peace since.
     """
 
     number: int
@@ -262,11 +265,10 @@ class StopReminders:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An effect is about to be carried out; `again` where an earlier try has no known outcome."""
+    """An effect is about to be carried out."""
 
     kind: Kind
     version: int
-    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +305,7 @@ class Declined:
 
 @dataclass(frozen=True, slots=True)
 class NotDone:
-    """Reading back showed that an act with an unknown outcome was never carried out."""
+    """An act is known not to have been carried out: read back, or put off by billing itself."""
 
     act: Act
     version: int
@@ -392,8 +394,6 @@ class Step:
     replaced: Round | None = None
 
 
-
-
 def with_round(case: Case, **changes: object) -> Case:
     """Give the case with its round changed."""
     if case.round is None:
@@ -401,9 +401,7 @@ def with_round(case: Case, **changes: object) -> Case:
     return replace(case, round=replace(case.round, **changes))  # type: ignore[arg-type]
 
 
-def close(
-    case: Case, outcome: Outcome, now: datetime, why: str, **changes: object
-) -> Step:
+def close(case: Case, outcome: Outcome, now: datetime, why: str, **changes: object) -> Step:
     """Close the round: whatever of it has not begun is void."""
     closed = with_round(
         case, outcome=outcome, closed_at=now, act=None, act_state=None, act_at=None, **changes

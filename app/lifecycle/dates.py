@@ -4,28 +4,19 @@ Durations are calendar ones. A day begins and ends in the subscriber's zone; day
 the start are UTC days, as they are told.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
-from app.lifecycle.case import GRACE, NO_REMINDER, Case, Outcome, Reach, Subscription, Why
-from app.policy import Period
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from zoneinfo import ZoneInfo
-
-    from app.lifecycle.case import Round
-    from app.policy import Policy, Terms
+from app.lifecycle.case import GRACE, NO_REMINDER, Case, Outcome, Reach, Round, Subscription, Why
+from app.policy import Period, Policy, Terms
 
 ASKABLE = frozenset({"active", "past_due"})
-LEFT_IN_PEACE = frozenset(
-    {Outcome.KEPT, Outcome.RESUMED, Outcome.EXPIRED, Outcome.BY_BILLING}
-)
+LEFT_IN_PEACE = frozenset({Outcome.KEPT, Outcome.RESUMED, Outcome.EXPIRED, Outcome.BY_BILLING})
 """Outcomes that are an answer: after them nobody is asked for `ask_again_after`."""
 ONE_DAY = timedelta(days=1)
+LAST_INSTANT = timedelta(microseconds=1)
 STEP_OF = {
     "day": Period(days=1),
     "week": Period(days=7),
@@ -50,6 +41,7 @@ def day_at(moment: datetime, zone: ZoneInfo) -> date:
     return moment.astimezone(zone).date()
 
 
+@lru_cache(maxsize=4096)
 def within_hours(now: datetime, zone: ZoneInfo, hours: tuple[time, time]) -> datetime:
     """Give `now`, or the next moment at which a notice may go out in `zone`."""
     local = now.astimezone(zone)
@@ -57,7 +49,9 @@ def within_hours(now: datetime, zone: ZoneInfo, hours: tuple[time, time]) -> dat
     if start <= local.time() < end:
         return now
     day = local.date() if local.time() < start else local.date() + ONE_DAY
-    return datetime.combine(day, start, zone).astimezone(UTC)
+    opens = datetime.combine(day, start, zone)
+    # An hour that a change of clocks repeats begins twice; the first may already be over.
+    return max(opens.astimezone(UTC), opens.replace(fold=1).astimezone(UTC))
 
 
 # --- money ---------------------------------------------------------------------------------
@@ -72,7 +66,8 @@ def charges(subscription: Subscription, after: datetime) -> Iterator[datetime]:
     if told is None:
         return
     step = STEP_OF[subscription.interval]
-    periods = max(0, int((after - told).days / (step.rough_days + 1)))
+    # One period short of a rough count, which is off by a few days at most: never beyond `after`.
+    periods = max(0, int((after - told).days / step.rough_days) - 1)
     while True:
         due = _plus(told, step, periods)
         if due > after:
@@ -114,21 +109,22 @@ def renewal_day(case: Case, terms: Terms, now: datetime) -> date | None:
     early, subscription = terms.before_renewal, case.subscription
     if early is None or subscription.interval not in early.intervals:
         return None
-    unused = early.unused_for.after(inactive_since(case)) + ONE_DAY
-    for charge in charges(subscription, now):
-        day = day_at(charge, subscription.zone)
+    zone = subscription.zone
+    earliest = early.unused_for.after(inactive_since(case)) + ONE_DAY
+    earliest = max(earliest, peace_until(case, terms) or earliest)
+    for charge in charges(subscription, max(now, midnight(earliest, zone))):
+        day = day_at(charge, zone)
         last = terms.answer_within.before(day) - 2 * ONE_DAY
-        first = max(unused, early.ask_ahead.before(day))
-        if first <= last and midnight(last + ONE_DAY, subscription.zone) > now:
+        first = max(earliest, early.ask_ahead.before(day))
+        if first <= last and end_of(last, zone) > now:
             return first
-        if day > unused + timedelta(days=800):
-            break
     return None
 
 
 def due_day(case: Case, terms: Terms, now: datetime) -> tuple[date, Why]:
-    """Give the first day the person may be asked by the policy alone, and why."""
+    """Give the first day the person may be asked, left in peace after an answer, and why."""
     day, why = threshold_day(case, terms)
+    day = max(day, peace_until(case, terms) or day)
     early = renewal_day(case, terms, now) if terms.before_renewal else None
     if early is not None and early < day:
         return early, Why.BEFORE_RENEWAL
@@ -148,8 +144,9 @@ def may_be_asked(case: Case) -> bool:
     subscription = case.subscription
     if subscription.status not in ASKABLE or subscription.amount <= 0:
         return False
-    last = case.round
-    return not (last and last.outcome is Outcome.UNREACHABLE and case.reach is not Reach.OK)
+    ended = case.round.outcome if case.round else None
+    unreachable = ended is Outcome.UNREACHABLE and case.reach is not Reach.OK
+    return not unreachable and ended is not Outcome.ERASED
 
 
 def heard(case: Case, day: date) -> bool:
@@ -163,10 +160,13 @@ def ask_at(case: Case, terms: Terms, now: datetime) -> tuple[datetime, Why] | No
     if not may_be_asked(case):
         return None
     day, why = due_day(case, terms, now)
-    peace = peace_until(case, terms)
-    if peace is not None and peace > day:
-        day = peace
     return (midnight(day, case.subscription.zone), why) if heard(case, day) else None
+
+
+def used_since(case: Case, current: Round) -> bool:
+    """Say whether there is use that the round did not know of when it was opened."""
+    last = case.subscription.last_used_on
+    return last is not None and (current.used_known is None or last > current.used_known)
 
 
 # --- answering -----------------------------------------------------------------------------
@@ -189,11 +189,14 @@ def in_grace(case: Case, since: datetime) -> datetime:
 
 
 def silence_counts_at(case: Case, current: Round) -> datetime | None:
-    """Give the deadline where the feeds have told the whole answer window; None where not."""
-    due = deadline(case, current)
-    if due is None or current.stated_by is None or not heard(case, current.stated_by + ONE_DAY):
+    """Give the deadline where the feeds have told the whole answer window; None where not.
+
+    The window's last hours in the west fall on the next day of the feeds, which tell UTC days.
+    """
+    if current.answer_by is None:
         return None
-    return due
+    last = (current.answer_by - LAST_INSTANT).astimezone(UTC).date()
+    return deadline(case, current) if heard(case, last + ONE_DAY) else None
 
 
 def reminder_moments(case: Case, current: Round, terms: Terms) -> list[datetime]:
@@ -202,7 +205,7 @@ def reminder_moments(case: Case, current: Round, terms: Terms) -> list[datetime]
         return []
     zone = case.subscription.zone
     asked = day_at(current.asked_at, zone)
-    return [midnight(period.after(asked), zone) for period in terms.reminders]
+    return sorted(midnight(period.after(asked), zone) for period in terms.reminders)
 
 
 def next_reminder(case: Case, current: Round, terms: Terms) -> datetime | None:

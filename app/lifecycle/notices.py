@@ -4,17 +4,16 @@ Deciding and acting lie apart, so the claim of an effect asks everything once mo
 answered? reachable? still charged? braked? An ask fixes only here the date that it states.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from datetime import datetime
 
+from app.lifecycle.answers import YES, taken_back
 from app.lifecycle.case import (
     ACT_OF,
-    ASKING,
     EVERYTHING,
     NO_REMINDER,
     QUEUED_FOR,
+    UNASKED,
     Act,
     ActState,
     Case,
@@ -43,13 +42,10 @@ from app.lifecycle.dates import (
     midnight,
     silence_counts_at,
     terms_for,
+    used_since,
     within_hours,
 )
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from app.policy import Policy
+from app.policy import Policy
 
 CANNOT_BE_MAILED = frozenset({Reach.NO_ADDRESS, Reach.BOUNCED})
 
@@ -63,14 +59,19 @@ def claimed(case: Case, event: Claim, policy: Policy, now: datetime) -> Step:
         return _claim_act(case, current, event, policy, now)
     if event.kind is Kind.ASK:
         return _claim_ask(case, current, policy, now)
-    if case.reach in CANNOT_BE_MAILED:
-        note = Note(f"{event.kind}_not_sent", case.reach)
+    return _claim_notice(case, current, event.kind, policy, now)
+
+
+def _claim_notice(case: Case, current: Round, kind: Kind, policy: Policy, now: datetime) -> Step:
+    unasked = kind in UNASKED
+    if case.reach in CANNOT_BE_MAILED or (unasked and case.reach is not Reach.OK):
+        note = Note(f"{kind}_not_sent", case.reach)
         return Step(case, Verdict.VOID, (note,))
-    if not _still_true(case, current, event.kind, now):
+    if not _still_true(case, current, kind, now):
         return Step(case, Verdict.VOID)
-    if event.kind in ASKING or event.kind is Kind.WELCOME_BACK:
-        return _in_hours(case, policy, now)
-    return Step(case, Verdict.GO)
+    if kind is Kind.REMINDER and used_since(case, current):
+        return replace(returned(case, current, policy, now), verdict=Verdict.VOID)
+    return _in_hours(case, policy, now) if unasked else Step(case, Verdict.GO)
 
 
 def _in_hours(case: Case, policy: Policy, now: datetime) -> Step:
@@ -91,12 +92,12 @@ def _still_true(case: Case, current: Round, kind: Kind, now: datetime) -> bool:
             return current.outcome is Outcome.KEPT
         case Kind.RESUMED:
             return current.outcome is Outcome.RESUMED
-        case Kind.CANCELED:
-            return case.stage is Stage.CANCELED
-        case Kind.SUSPENDED | Kind.WELCOME_BACK:
+        case Kind.SUSPENDED:
             return case.stage is Stage.SUSPENDED
+        case Kind.WELCOME_BACK:
+            return case.stage is Stage.SUSPENDED and current.act is None
         case _:
-            return False
+            return kind is Kind.CANCELED and case.stage is Stage.CANCELED
 
 
 # --- the ask -------------------------------------------------------------------------------
@@ -119,7 +120,7 @@ def _claim_ask(case: Case, current: Round, policy: Policy, now: datetime) -> Ste
 
 def _no_longer(case: Case, current: Round, policy: Policy, now: datetime) -> Step | None:
     """Close the round where the person is not to be asked after all."""
-    if _used_since(case, current):
+    if used_since(case, current):
         return returned(case, current, policy, now)
     if not may_be_asked(case):
         return close(case, Outcome.WITHDRAWN, now, "nothing_to_charge")
@@ -127,7 +128,8 @@ def _no_longer(case: Case, current: Round, policy: Policy, now: datetime) -> Ste
         return close(case, Outcome.WITHDRAWN, now, "not_handed_over")
     if case.reach is not Reach.OK:
         return unreachable(case, case.reach, now)
-    day, _ = due_day(case, terms_for(case, policy), current.opened_at)
+    # As of now: the window of an ask before a renewal may no longer end before the charge.
+    day, _ = due_day(case, terms_for(case, policy), now)
     if now < midnight(day, case.subscription.zone) or not heard(case, day):
         return close(case, Outcome.WITHDRAWN, now, "no_longer_due")
     return None
@@ -140,25 +142,38 @@ def _claim_act(case: Case, current: Round, event: Claim, policy: Policy, now: da
     act = ACT_OF[event.kind]
     if not current.open or current.act is not act or current.act_version != event.version:
         return Step(case, Verdict.VOID)
+    own = _own_word(current, act)
+    stopped = None if own else _not_by_silence(case, current, policy, now)
     if current.in_flight:
-        unwanted = current.word is not None and not _own_word(current, act)
-        return Step(case, Verdict.CHECK if unwanted else Verdict.GO)
+        # What an earlier try did is not known; where nobody wants it any more it is only read back.
+        wanted = own or (current.word is None and stopped is None)
+        return Step(case, Verdict.GO if wanted else Verdict.CHECK)
     if current.act_at is not None and now < current.act_at:
         return Step(case, Verdict.WAIT, wait_until=current.act_at)
-    if not _own_word(current, act):
-        stopped = _silence_broken(case, current, policy, now)
-        if stopped is not None:
-            return replace(stopped, verdict=Verdict.VOID)
-    return Step(with_round(case, act_state=ActState.CLAIMED), Verdict.GO)
+    if stopped is not None:
+        return replace(stopped, verdict=Verdict.VOID)
+    changes: dict[str, object] = {"act_state": ActState.CLAIMED}
+    if act is Act.RESUME:  # a yes past its rest: nothing is erased, however long billing takes
+        changes["erase_on"] = None
+    return Step(with_round(case, **changes), Verdict.GO)
 
 
 def _own_word(current: Round, act: Act) -> bool:
-    return act is Act.RESUME or (act is Act.CANCEL and current.word is Word.CANCEL)
+    if act is Act.RESUME:
+        return current.word in YES
+    return act is Act.CANCEL and current.word is Word.CANCEL
+
+
+def _not_by_silence(case: Case, current: Round, policy: Policy, now: datetime) -> Step | None:
+    """Say what becomes of a case whose act no word justifies; None where silence does."""
+    if current.stage is not Stage.ASKED or current.answer_by is None:
+        return taken_back(case, current, now, Note("act_dropped", "word_taken_back"))
+    return _silence_broken(case, current, policy, now)
 
 
 def _silence_broken(case: Case, current: Round, policy: Policy, now: datetime) -> Step | None:
     """Close or hold an act that only silence justified and that silence no longer does."""
-    if _used_since(case, current):
+    if used_since(case, current):
         return returned(case, current, policy, now)
     if not may_be_asked(case):
         return close(case, Outcome.WITHDRAWN, now, "nothing_to_charge")
@@ -172,11 +187,6 @@ def _silence_broken(case: Case, current: Round, policy: Policy, now: datetime) -
 
 
 # --- what use and delivery mean --------------------------------------------------------------
-
-
-def _used_since(case: Case, current: Round) -> bool:
-    used = case.subscription.last_used_on
-    return used is not None and (current.used_known is None or used > current.used_known)
 
 
 def returned(case: Case, current: Round, policy: Policy, now: datetime) -> Step:
@@ -193,18 +203,27 @@ def returned(case: Case, current: Round, policy: Policy, now: datetime) -> Step:
 
 
 def unreachable(case: Case, reach: Reach, now: datetime) -> Step:
-    """End a round because the notice does not reach the person."""
+    """End a round because the notice does not reach the person.
+
+    Under both values of `when_unreachable`: for `suspend` the window would run from here, once the
+    product has acknowledged the webhook that tells it to ask in its app; there are none yet.
+    """
     return close(replace(case, reach=reach), Outcome.UNREACHABLE, now, reach)
 
 
-def handed_over(case: Case, event: HandedOver, now: datetime) -> Step:
-    """Note that the relay took a notice; the promise of an ask starts here."""
+def handed_over(case: Case, event: HandedOver, policy: Policy, now: datetime) -> Step:
+    """Note that the relay took a notice; the promise of an ask starts here.
+
+    The window is whole even where the hand-over took until the day after the claim.
+    """
     current = case.round
     note = Note(f"{event.kind}_handed_over", "relay_took_it")
     asked_before = current is not None and (not current.open or current.asked_at is not None)
     if current is None or current.stated_by is None or event.kind is not Kind.ASK or asked_before:
         return Step(case, Verdict.APPLIED, (note,))
-    end = end_of(current.stated_by, case.subscription.zone)
+    zone = case.subscription.zone
+    whole = terms_for(case, policy).answer_within.after(day_at(now, zone))
+    end = end_of(max(current.stated_by, whole), zone)
     return Step(with_round(case, asked_at=now, answer_by=end), Verdict.APPLIED, (note,))
 
 
@@ -213,13 +232,24 @@ def undelivered(case: Case, event: Undelivered, now: datetime) -> Step:
     current = case.round
     noted = replace(case, reach=event.reach)
     note = Note("unreachable", event.reach)
-    if current is None or not current.open:
-        return Step(noted, Verdict.APPLIED, (note,))
-    if current.stage is Stage.ASKED:
-        if current.in_flight or current.word is Word.CANCEL:
-            return Step(noted, Verdict.APPLIED, (note,))
-        return unreachable(case, event.reach, now)
-    if current.erase_on is None:
-        return Step(noted, Verdict.APPLIED, (note,))
-    stopped = Note("erasure_stopped", event.reach)
-    return Step(with_round(noted, erase_on=None), Verdict.APPLIED, (note, stopped))
+    if current is not None and case.stage is Stage.ASKED:
+        if not current.in_flight and current.word is not Word.CANCEL:
+            return unreachable(case, event.reach, now)
+        # Their cancel, or what billing is being told, goes on; should it not, no promise does.
+        changed = with_round(noted, answer_by=None)
+        return Step(case) if changed == case else Step(changed, Verdict.APPLIED, (note,))
+    if case.reach is event.reach and not _erasure_scheduled(case):
+        return Step(case)
+    return not_erased(noted, note)
+
+
+def not_erased(case: Case, note: Note) -> Step:
+    """Take back the day of erasure of somebody who cannot be warned of it any more."""
+    if not _erasure_scheduled(case):
+        return Step(case, Verdict.APPLIED, (note,))
+    stopped = Note("erasure_stopped", note.why)
+    return Step(with_round(case, erase_on=None), Verdict.APPLIED, (note, stopped))
+
+
+def _erasure_scheduled(case: Case) -> bool:
+    return case.round is not None and case.round.open and case.round.erase_on is not None

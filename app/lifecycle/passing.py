@@ -1,9 +1,7 @@
 """What the passing of time and the news of use change."""
 
-from __future__ import annotations
-
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 from app.lifecycle.answers import YES, tell_billing
 from app.lifecycle.case import (
@@ -33,15 +31,11 @@ from app.lifecycle.dates import (
     segment_for,
     silence_counts_at,
     terms_for,
+    used_since,
     within_hours,
 )
 from app.lifecycle.notices import returned
-from app.policy import Period
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from app.policy import Policy, Terms
+from app.policy import Period, Policy, Terms
 
 A_MONTH = Period(months=1)
 ACT_ON_SILENCE = {"suspend": Act.SUSPEND, "cancel_at_period_end": Act.CANCEL}
@@ -90,10 +84,11 @@ def open_round(case: Case, why: Why, policy: Policy, now: datetime) -> Step:
 
 
 def _silence(case: Case, terms: Terms, now: datetime) -> Step:
-    """The window is over and nobody answered."""
+    """Tell billing what silence comes to, now that the window is over."""
     act = ACT_ON_SILENCE.get(terms.on_no_answer)
     if act is None:
-        return close(case, Outcome.EXPIRED, now, "no_answer")
+        silent = {"decided_by": "silence", "decided_at": now}
+        return close(case, Outcome.EXPIRED, now, "no_answer", **silent)
     told, effect = tell_billing(case, act, now)
     note = Note(f"{act}_queued", "no_answer")
     return Step(told, Verdict.APPLIED, (note,), (effect,), frozenset({Kind.REMINDER}))
@@ -121,8 +116,7 @@ def _remind_if_due(case: Case, current: Round, policy: Policy, now: datetime) ->
 def used(case: Case, policy: Policy, now: datetime) -> Step:
     """Judge news of use: before the suspension is claimed it ends the round, after it welcomes."""
     current = case.round
-    last = case.subscription.last_used_on
-    if current is None or not current.open or last is None:
+    if current is None or not current.open:
         return Step(case)
     match current.stage:
         case Stage.ASKED:
@@ -136,9 +130,7 @@ def used(case: Case, policy: Policy, now: datetime) -> Step:
 
 
 def _used_while_asked(case: Case, current: Round, policy: Policy, now: datetime) -> Step:
-    last = case.subscription.last_used_on
-    known = current.used_known is not None and last is not None and last <= current.used_known
-    if known or current.in_flight or current.word is Word.CANCEL:
+    if not used_since(case, current) or current.in_flight or current.word is Word.CANCEL:
         return Step(case)
     return returned(case, current, policy, now)
 
@@ -163,7 +155,7 @@ def _welcome_due(case: Case, current: Round, now: datetime) -> bool:
 
 
 def _used_while_canceled(case: Case, current: Round, now: datetime) -> Step:
-    """Use in the time already paid is expected; use after it shows that the data is still wanted."""
+    """Keep the data of who uses it beyond the time already paid; until then use is expected."""
     paid = current.paid_until is not None and now < current.paid_until
     if paid or current.erase_on is None:
         return Step(case)

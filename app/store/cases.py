@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -43,9 +44,8 @@ _ENUMS: Mapping[str, Any] = {
     "act": Act,
     "act_state": ActState,
 }
-_ENUM_AT = tuple(
-    (index, _ENUMS[name]) for index, name in enumerate(ROUND_FIELDS) if name in _ENUMS
-)
+_ENUM_AT = tuple((index, _ENUMS[name]) for index, name in enumerate(ROUND_FIELDS) if name in _ENUMS)
+_round_values = attrgetter(*ROUND_FIELDS)
 _KEYS = ("subscription_id", "product_id", "latest", "wake_at")
 _WRITTEN = (*_KEYS, *ROUND_FIELDS)
 _TYPES = {
@@ -140,7 +140,7 @@ def round_from(row: Sequence[Any]) -> Round:
 
 def _case(row: Sequence[Any], current: Round | None, hearing: Hearing) -> Case:
     name, reach = row[10], row[11]
-    subscription = Subscription(*row[:10], zone(name) if name else _UTC)
+    subscription = Subscription(*[*row[:10], zone(name) if name else _UTC])
     return Case(subscription, Reach(reach) if reach else Reach.NO_ADDRESS, current, hearing)
 
 
@@ -148,9 +148,20 @@ def _case(row: Sequence[Any], current: Round | None, hearing: Hearing) -> Case:
 
 
 def insert_rounds(connection: Connection, product_id: int, rounds: Sequence[RoundWrite]) -> None:
-    """Insert new rounds; a rival that opened one first makes the batch run again."""
-    columns = ", ".join(_WRITTEN)
-    _copy(connection, f"copy reconfirmation ({columns}) from stdin", _rows(product_id, rounds))
+    """Insert new rounds; a rival that opened one first makes the batch run again.
+
+    Only the columns that say something are copied: a round just opened has a dozen of thirty.
+    """
+    if not rounds:
+        return
+    columns = zip(*_rows(product_id, rounds), strict=True)
+    filled = {
+        name: column
+        for name, column in zip(_WRITTEN, columns, strict=True)
+        if any(value is not None for value in column)
+    }
+    rows = list(zip(*filled.values(), strict=True))
+    _copy(connection, f"copy reconfirmation ({', '.join(filled)}) from stdin", rows)
 
 
 def update_rounds(connection: Connection, product_id: int, rounds: Sequence[RoundWrite]) -> None:
@@ -163,13 +174,7 @@ def update_rounds(connection: Connection, product_id: int, rounds: Sequence[Roun
 
 def _rows(product_id: int, rounds: Iterable[RoundWrite]) -> list[tuple[Any, ...]]:
     return [
-        (
-            each.subscription_id,
-            product_id,
-            each.latest,
-            each.wake_at,
-            *(getattr(each.round, name) for name in ROUND_FIELDS),
-        )
+        (each.subscription_id, product_id, each.latest, each.wake_at, *_round_values(each.round))
         for each in rounds
     ]
 
@@ -180,9 +185,7 @@ _UPDATE_ROUNDS = f"""
     where r.subscription_id = v.subscription_id and r.number = v.number"""  # noqa: S608 - our own names
 
 
-def move_wakes(
-    connection: Connection, wakes: Sequence[tuple[int, int, datetime | None]]
-) -> None:
+def move_wakes(connection: Connection, wakes: Sequence[tuple[int, int, datetime | None]]) -> None:
     """Set when rounds, given as (subscription, number), are to be looked at again."""
     if wakes:
         cursor(connection).execute(
@@ -207,9 +210,7 @@ def insert_timers(
         )
 
 
-def insert_effects(
-    connection: Connection, product_id: int, effects: Sequence[EffectWrite]
-) -> None:
+def insert_effects(connection: Connection, product_id: int, effects: Sequence[EffectWrite]) -> None:
     """Queue effects."""
     rows = [
         (
@@ -256,7 +257,16 @@ def insert_history(
 ) -> None:
     """Write lines of history, in the acting transaction."""
     rows = [
-        (product_id, each.subscription_id, each.number, at, each.what, each.why, each.version, actor)
+        (
+            product_id,
+            each.subscription_id,
+            each.number,
+            at,
+            each.what,
+            each.why,
+            each.version,
+            actor,
+        )
         for each in lines
     ]
     columns = "product_id, subscription_id, round, at, what, why, version, actor"

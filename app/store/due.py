@@ -27,7 +27,7 @@ class DueTimer:
     subscription_id: int
 
 
-def timers(
+def timers(  # noqa: PLR0913 - a key range
     connection: Connection,
     product_id: int,
     until: datetime,
@@ -47,7 +47,7 @@ def timers(
     return [DueTimer(*row) for row in run]
 
 
-def timers_by_charge(
+def timers_by_charge(  # noqa: PLR0913, PLR0917 - a key range
     connection: Connection,
     product_id: int,
     until: datetime,
@@ -109,7 +109,7 @@ def count_timers(connection: Connection, product_id: int, until: datetime, most:
     )
 
 
-def rounds(
+def rounds(  # noqa: PLR0913 - a key range
     connection: Connection,
     product_id: int,
     until: datetime,

@@ -6,9 +6,9 @@ LOCKED: who takes them never waits, and so can be part of no deadlock.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
@@ -36,16 +36,24 @@ class Row:
 
 
 def due(
-    connection: Connection, product_id: int, kinds: Sequence[Kind], now: datetime, limit: int
+    connection: Connection,
+    product_id: int,
+    kinds: tuple[Sequence[Kind], Sequence[Kind]],
+    now: datetime,
+    limit: int,
 ) -> list[Row]:
-    """Take effects of these kinds that are due and first in their lane."""
+    """Take effects that are due and first in their lane.
+
+    The first kinds are taken in any case, the second where an earlier try has no known outcome.
+    """
+    wanted, lost = ([str(kind) for kind in some] for some in kinds)
     return _take(
         connection,
         f"""select {_COLUMNS} from outbox o
             where o.product_id = %s and o.state = 'pending' and o.not_before <= %s
-              and o.kind = any(%s) and {_FREE_LANE}
+              and (o.kind = any(%s) or (o.unknown > 0 and o.kind = any(%s))) and {_FREE_LANE}
             order by o.not_before, o.id limit %s for update of o skip locked""",  # noqa: S608
-        (product_id, now, [str(kind) for kind in kinds], limit),
+        (product_id, now, wanted, lost, limit),
     )
 
 
@@ -65,16 +73,13 @@ def forsaken(
 
 
 def _once_more_unknown(row: Row) -> Row:
-    return Row(
-        row.id, row.subscription_id, row.number, row.kind, row.version, row.fence, row.tries,
-        row.unknown + 1,
-    )
+    return replace(row, unknown=row.unknown + 1)
 
 
 def _take(connection: Connection, statement: str, values: tuple[Any, ...]) -> list[Row]:
     run = cursor(connection)
     run.execute(statement, values)
-    return [Row(*row[:3], Kind(row[3]), *row[4:]) for row in run]
+    return [Row(*[*row[:3], Kind(row[3]), *row[4:]]) for row in run]
 
 
 def free_rounds(connection: Connection, product_id: int, ids: Sequence[int]) -> set[int]:
@@ -89,7 +94,19 @@ def free_rounds(connection: Connection, product_id: int, ids: Sequence[int]) -> 
     return {row[0] for row in run}
 
 
-def claim(connection: Connection, rows: Sequence[Row], lease_until: datetime) -> None:
+class Claimed(Protocol):
+    """What a claim notes of a row."""
+
+    @property
+    def id(self) -> int:
+        """The row."""
+
+    @property
+    def unknown(self) -> int:
+        """How many tries have no known outcome."""
+
+
+def claim(connection: Connection, rows: Sequence[Claimed], lease_until: datetime) -> None:
     """Note that these rows are being carried out until the lease ends, under a new fence."""
     if rows:
         cursor(connection).execute(
@@ -119,10 +136,8 @@ def delete(connection: Connection, ids: Sequence[int]) -> None:
         cursor(connection).execute("delete from outbox where id = any(%s)", (list(ids),))
 
 
-def put_back(
-    connection: Connection, rows: Sequence[tuple[int, datetime, str | None, int]]
-) -> None:
-    """Give rows back until a moment: (id, not before, error code or None, tries of unknown outcome)."""
+def put_back(connection: Connection, rows: Sequence[tuple[int, datetime, str | None, int]]) -> None:
+    """Give rows, as (id, not before, error code or None, tries of unknown outcome), back."""
     if rows:
         cursor(connection).execute(
             """update outbox o set state = 'pending', lease_until = null, not_before = v.at,

@@ -81,6 +81,18 @@ def count_opened(connection: Connection, product_id: int, version: int, many: in
     )
 
 
+def any_queued(connection: Connection, product_id: int) -> bool:
+    """Say whether an ask of this product still waits to be handed over."""
+    run = cursor(connection)
+    run.execute(
+        """select exists (select 1 from outbox where product_id = %s and kind = 'notice.ask'
+             and state <> 'parked')""",
+        (product_id,),
+    )
+    row = run.fetchone()
+    return bool(row and row[0])
+
+
 def note_handover(connection: Connection, product_id: int, version: int, at: datetime) -> None:
     """Note when the last ask of the current step was handed over."""
     connection.execute(

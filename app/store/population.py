@@ -186,8 +186,10 @@ def addresses(connection: Connection, ids: Sequence[int]) -> dict[int, Address]:
     """Give the addresses of subscriptions, for notices that are about to be built."""
     run = cursor(connection)
     run.execute(
-        """select s.id, s.external_id, coalesce(c.email, ''), c.locale, c.timezone
-           from subscription s join contact c on c.subscription_id = s.id where s.id = any(%s)""",
+        """select s.id, s.external_id, coalesce(c.email, ''), coalesce(c.locale, ''),
+             coalesce(c.timezone, 'UTC')
+           from subscription s left join contact c on c.subscription_id = s.id
+           where s.id = any(%s)""",
         (list(ids),),
     )
     return {row[0]: Address(*row[1:]) for row in run}
@@ -203,9 +205,7 @@ def external_ids(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
 # --- use -----------------------------------------------------------------------------------
 
 
-def resolve(
-    connection: Connection, product_id: int, external_ids: Sequence[str]
-) -> dict[str, int]:
+def resolve(connection: Connection, product_id: int, external_ids: Sequence[str]) -> dict[str, int]:
     """Give the ids of the subscriptions there are."""
     run = cursor(connection)
     run.execute(

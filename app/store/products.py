@@ -13,6 +13,7 @@ from app.errors import Conflict, NotFound
 from app.lifecycle.case import Hearing
 from app.policy import Policy
 from app.store import tables
+from app.store.database import cursor
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,51 +94,79 @@ def row_of(connection: Connection, key: str) -> Row[Any]:
     if row is None:
         there = ", ".join(keys(connection)) or "none yet"
         raise NotFound(
-            f"there is no product {key!r}", f"products are: {there}; `reconfirm product add` adds one"
+            f"there is no product {key!r}",
+            f"products are: {there}; `reconfirm product add` adds one",
         )
     return row
 
 
+SETTINGS = ("from_address", "reply_to", "support_url", "app_url", "locale", "timezone")
+_LOAD = """
+    select p.id, p.key, p.name, p.billing, p.from_address, p.reply_to, p.support_url, p.app_url,
+           p.locale, p.timezone, p.approvals, p.policy_version,
+           f.covers_from, f.heard_until, b.lifted_at, v.versions
+    from product p
+    cross join lateral (
+        select max(covers_from) as covers_from,
+               case when bool_and(covers_until is not null) then min(covers_until) end as heard_until
+        from feed where product_id = p.id and retired_at is null) f
+    cross join lateral (
+        select max(lifted_at) as lifted_at
+        from brake where product_id = p.id or product_id is null) b
+    cross join lateral (
+        select array_agg(version) as versions
+        from policy where product_id = p.id and activated_at is not null) v
+    where p.key = %s"""
+
+
 def load(connection: Connection, key: str) -> Product:
-    """Give a product with its policies and what its feeds cover."""
-    row = row_of(connection, key)
-    return Product(
-        id=row.id,
-        key=row.key,
-        name=row.name,
-        billing=row.billing,
-        from_address=row.from_address,
-        reply_to=row.reply_to,
-        support_url=row.support_url,
-        app_url=row.app_url,
-        locale=row.locale,
-        timezone=row.timezone,
-        approvals=row.approvals,
-        policy_version=row.policy_version,
-        hearing=hearing(connection, row.id),
-        policies=activated(connection, row.id),
-    )
+    """Give a product with its policies and what its feeds cover, in one query.
+
+    A product is heard up to the smallest `covers_until` of its live feeds, and counts from the
+    largest `covers_from`; one feed that never spoke means that it has not been heard.
+    """
+    run = cursor(connection)
+    run.execute(_LOAD, (key,))
+    row = run.fetchone()
+    if row is None:
+        return _missing(connection, key)
+    hearing = Hearing(*row[12:15])
+    found = _policies(connection, row[0], row[15] or [])
+    names = ("id", "key", "name", "billing", *SETTINGS, "approvals", "policy_version")
+    return Product(**dict(zip(names, row[:12], strict=True)), hearing=hearing, policies=found)
+
+
+def _missing(connection: Connection, key: str) -> Product:
+    row_of(connection, key)
+    raise AssertionError(key)
+
+
+def _policies(
+    connection: Connection, product_id: int, versions: Sequence[int]
+) -> Mapping[int, Policy]:
+    """Give every version that was ever in force: open rounds may be held to any of them."""
+    database = str(connection.engine.url.render_as_string(hide_password=True))
+    known = _PARSED.setdefault((database, product_id), {})
+    if not known.keys() >= set(versions):
+        known.update(activated(connection, product_id))
+    return known
 
 
 # --- policies ------------------------------------------------------------------------------
 
 
-_PARSED: dict[tuple[int, int, datetime], Policy] = {}
+_PARSED: dict[tuple[str, int], dict[int, Policy]] = {}
+"""Versions never change once written, so each process reads them once."""
 
 
 def activated(connection: Connection, product_id: int) -> dict[int, Policy]:
-    """Give every version that was ever in force: open rounds may be held to any of them."""
+    """Read every version that was ever in force."""
     table = tables.policy
-    statement = select(table.c.version, table.c.body, table.c.proposed_at).where(
+    statement = select(table.c.version, table.c.body).where(
         table.c.product_id == product_id, table.c.activated_at.is_not(None)
     )
-    found = {}
-    for version, body, proposed_at in connection.execute(statement):
-        key = (product_id, version, proposed_at)
-        if key not in _PARSED:
-            _PARSED[key] = policies.read(body, version=version)
-        found[version] = _PARSED[key]
-    return found
+    rows = connection.execute(statement)
+    return {version: policies.read(body, version=version) for version, body in rows}
 
 
 def propose(
@@ -151,7 +180,11 @@ def propose(
     version = int(newest or 0) + 1
     connection.execute(
         insert(table).values(
-            product_id=product_id, version=version, body=dict(body), proposed_by=actor, proposed_at=now
+            product_id=product_id,
+            version=version,
+            body=dict(body),
+            proposed_by=actor,
+            proposed_at=now,
         )
     )
     return version
@@ -177,7 +210,9 @@ def proposals(connection: Connection, product_id: int) -> Sequence[Row[Any]]:
     return connection.execute(statement).all()
 
 
-def approve(connection: Connection, product_id: int, version: int, actor: str, now: datetime) -> None:
+def approve(
+    connection: Connection, product_id: int, version: int, actor: str, now: datetime
+) -> None:
     """Note that somebody approves a version; saying so twice counts once."""
     connection.execute(
         upsert(tables.policy_approval)
@@ -195,7 +230,9 @@ def approvers(connection: Connection, product_id: int, version: int) -> list[str
     return list(connection.scalars(statement.order_by(table.c.approved_at)))
 
 
-def activate(connection: Connection, product_id: int, version: int, actor: str, now: datetime) -> None:
+def activate(
+    connection: Connection, product_id: int, version: int, actor: str, now: datetime
+) -> None:
     """Put a version in force; rounds that are open keep the one they began with."""
     table = tables.policy
     connection.execute(
@@ -254,19 +291,10 @@ def retire_feed(connection: Connection, feed_id: int, now: datetime) -> None:
     )
 
 
-def hearing(connection: Connection, product_id: int) -> Hearing:
-    """Give what all feeds of a product together cover, and when its brake last lifted."""
-    live = [each for each in feeds(connection, product_id) if each.retired_at is None]
-    untils = [each.covers_until for each in live]
-    heard = None if None in untils else min((one for one in untils if one), default=None)
-    froms = [each.covers_from for each in live if each.covers_from is not None]
-    return Hearing(max(froms, default=None), heard, _lifted_at(connection, product_id))
-
-
 # --- brakes --------------------------------------------------------------------------------
 
 
-def set_brake(
+def set_brake(  # noqa: PLR0913, PLR0917 - a row
     connection: Connection, product_id: int | None, cause: str, why: str, actor: str, now: datetime
 ) -> bool:
     """Set a brake; False where it is on already for this cause."""
@@ -305,39 +333,44 @@ def brakes(connection: Connection, product_id: int | None = None) -> list[Brake]
     return [Brake(*row) for row in connection.execute(statement)]
 
 
-def _lifted_at(connection: Connection, product_id: int) -> datetime | None:
-    table = tables.brake
-    return connection.scalar(
-        select(func.max(table.c.lifted_at)).where(
-            or_(table.c.product_id.is_(None), table.c.product_id == product_id)
-        )
-    )
-
-
 # --- keys ----------------------------------------------------------------------------------
 
 
-def add_key(
-    connection: Connection, product_id: int, digest: bytes, hint: str, scope: str,
-    feed_id: int | None, now: datetime,
+def add_key(  # noqa: PLR0913, PLR0917 - a row
+    connection: Connection,
+    product_id: int,
+    digest: bytes,
+    hint: str,
+    scope: str,
+    feed_id: int | None,
+    now: datetime,
 ) -> int:
     """Keep the hash of a key and give its number."""
     row = connection.execute(
         insert(tables.apikey)
         .values(
-            product_id=product_id, hash=digest, hint=hint, scope=scope, feed_id=feed_id, created_at=now
+            product_id=product_id,
+            hash=digest,
+            hint=hint,
+            scope=scope,
+            feed_id=feed_id,
+            created_at=now,
         )
         .returning(tables.apikey.c.id)
     ).one()
     return int(row[0])
 
 
-def apikeys(connection: Connection, product_id: int) -> Sequence[Row[Any]]:
+def apikeys(connection: Connection, product_id: int) -> Sequence[Any]:
     """Give the keys of a product, without their hashes."""
     table = tables.apikey
     statement = select(
-        table.c.id, table.c.hint, table.c.scope, tables.feed.c.name.label("feed"),
-        table.c.created_at, table.c.revoked_at,
+        table.c.id,
+        table.c.hint,
+        table.c.scope,
+        tables.feed.c.name.label("feed"),
+        table.c.created_at,
+        table.c.revoked_at,
     ).select_from(table.outerjoin(tables.feed, table.c.feed_id == tables.feed.c.id))
     return connection.execute(
         statement.where(table.c.product_id == product_id).order_by(table.c.id)

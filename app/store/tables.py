@@ -269,7 +269,13 @@ outbox = Table(
     Column("unknown", SmallInteger, nullable=False),
     Column("error", Text),
     CheckConstraint("state in ('pending', 'claimed', 'parked')", name="state"),
-    Index("outbox_due_idx", "product_id", "not_before", "id", postgresql_where=text("state = 'pending'")),
+    Index(
+        "outbox_due_idx",
+        "product_id",
+        "not_before",
+        "id",
+        postgresql_where=text("state = 'pending'"),
+    ),
     Index("outbox_lease_idx", "lease_until", postgresql_where=text("state = 'claimed'")),
     Index("outbox_lane_idx", "subscription_id", "round", "lane", "id"),
 )

@@ -6,11 +6,13 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.store import tables
+from app.store.database import cursor
 
 
 def read(connection: Connection) -> datetime | None:
     """Give the moment set; None where it never was."""
-    return connection.scalar(select(tables.clock.c.now))
+    row = cursor(connection).execute("select now from clock").fetchone()
+    return row[0] if row else None
 
 
 def write(connection: Connection, moment: datetime) -> None:

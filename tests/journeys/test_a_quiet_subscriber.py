@@ -6,7 +6,7 @@ import pytest
 
 from app.links import Links
 from app.store.database import Database
-from tests.world import START, MovableClock, Town, row
+from tests.world import MovableClock, Town, row
 
 
 @pytest.fixture
@@ -38,4 +38,3 @@ def test_who_uses_it_again_is_left_alone(town: Town) -> None:
     assert town.stage("ada") == "active"
     town.days_pass(60)
     assert town.acts("ada") == []
-    assert START

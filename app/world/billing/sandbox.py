@@ -102,9 +102,9 @@ def _opening(product: str, account: Account, now: datetime) -> dict[str, Any]:
 
 def next_renewal(connection: Connection) -> datetime | None:
     """Give when the sandbox charges or ends the next account."""
-    return connection.scalar(
-        text("select min(renews_at) from sandbox_account where state <> 'ended'")
-    )
+    statement = text("select min(renews_at) from sandbox_account where state <> 'ended'")
+    found: datetime | None = connection.scalar(statement)
+    return found
 
 
 def charge_due(connection: Connection, now: datetime) -> int:
@@ -266,3 +266,25 @@ def _write(connection: Connection, order: Order, state: str, paid_until: datetim
         values,
     )
 
+
+
+def avoided(connection: Connection, product: str, now: datetime) -> dict[str, tuple[int, int]]:
+    """Give, by currency, how many charges and minor units were not taken since accounts stopped."""
+    rows = connection.execute(
+        text(
+            """select a.anchor, a."interval", a.amount, a.currency, max(s.at) as stopped
+               from sandbox_account a
+               join sandbox_act s using (product_key, external_id)
+               where a.product_key = :product and a.state <> 'active'
+               group by a.anchor, a."interval", a.amount, a.currency, a.external_id"""
+        ),
+        {"product": product},
+    )
+    found: dict[str, tuple[int, int]] = {}
+    for row in rows:
+        at, many = charge_after(row.anchor, row.interval, row.stopped), 0
+        while at <= now:
+            many, at = many + 1, charge_after(row.anchor, row.interval, at)
+        count, minor = found.get(row.currency, (0, 0))
+        found[row.currency] = (count + many, minor + many * row.amount)
+    return found

@@ -1,0 +1,124 @@
+"""The web: what people and systems reach over HTTP.
+
+`create_app` puts the parts together. Every answer carries the strict headers, every error is a
+plain page, and nothing that went wrong is logged with an address of a page, which holds a token.
+"""
+
+import base64
+import hashlib
+import sys
+import traceback
+from http import HTTPStatus
+from importlib.resources import files
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, make_response, render_template, request
+from jinja2 import StrictUndefined
+from markupsafe import Markup
+from werkzeug.exceptions import HTTPException
+
+from app.clock import Clock
+from app.links import Links
+from app.store.database import Database
+from app.web.answers import Answers
+from app.web.words import Speaker, speaks
+
+LARGEST_BODY = 16 * 1024
+ERRORS = {
+    HTTPStatus.NOT_FOUND: "not_found",
+    HTTPStatus.GONE: "gone",
+    HTTPStatus.METHOD_NOT_ALLOWED: "not_allowed",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "too_large",
+}
+"""Errors with words of their own; other 4xx are `bad_request`, everything else `failed`."""
+STYLE = files("app.web").joinpath("templates", "page.css").read_text("utf-8").strip()
+
+
+def create_app(database: Database, clock: Clock, links: Links, *, base_url: str) -> Flask:
+    """Make the web application; `base_url` is the address that people reach it at."""
+    app = Flask("app.web", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
+    app.url_map.merge_slashes = False  # a mangled address is a 404, and redirected nowhere
+    app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.globals["style"] = Markup(STYLE)  # noqa: S704 - our own file
+    base = urlsplit(base_url)
+    app.register_blueprint(Answers(database, clock, links, base.path.rstrip("/")).blueprint())
+    app.add_url_rule("/healthz", view_func=healthz)
+    app.add_url_rule("/robots.txt", view_func=robots)
+    app.register_error_handler(HTTPException, refused)
+    app.register_error_handler(Exception, failed)
+    _harden(app, https=base.scheme == "https")
+    return app
+
+
+def healthz() -> Response:
+    """Say that this process is alive, and nothing of what it needs."""
+    return _plain("ok\n")
+
+
+def robots() -> Response:
+    """Ask crawlers to leave the pages of people alone."""
+    return _plain("User-agent: *\nDisallow: /a/\n")
+
+
+def refused(error: HTTPException) -> Response:
+    """Give the plain page of an error, with the headers it needs (Allow, for one)."""
+    status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        what = "failed"
+    else:
+        what = ERRORS.get(HTTPStatus(status), "bad_request")
+    page = _error_page(what, status)
+    page.headers.extend(
+        (name, value) for name, value in error.get_headers() if name != "Content-Type"
+    )
+    return page
+
+
+def failed(error: Exception) -> Response:
+    """Give a plain page for a defect of ours, and log where it was, without what it was about."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    print(  # noqa: T201 - the log of a twelve-factor process
+        f"{request.endpoint} failed: {type(error).__name__} at {where.filename}:{where.lineno}",
+        file=sys.stderr,
+    )
+    return _error_page("failed", HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def _error_page(what: str, status: int) -> Response:
+    tongue = speaks(*(tag for tag, _ in request.accept_languages))
+    text = render_template("error.html", tongue=tongue, say=Speaker(tongue, {}), what=what)
+    return make_response(text, status)
+
+
+def _plain(text: str) -> Response:
+    return Response(text, mimetype="text/plain")
+
+
+# --- headers -------------------------------------------------------------------------------
+
+
+def _harden(app: Flask, *, https: bool) -> None:
+    """Put the headers on every answer; the style sheet is allowed by the hash of its very text."""
+    digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+    headers = {
+        "Content-Security-Policy": (
+            f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self';"
+            " frame-ancestors 'none'; base-uri 'none'"
+        ),
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+        "X-Robots-Tag": "noindex",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+    if https:
+        headers["Strict-Transport-Security"] = "max-age=31536000"
+
+    def harden(response: Response) -> Response:
+        response.headers.update(headers)
+        return response
+
+    app.after_request(harden)

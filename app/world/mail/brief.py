@@ -1,0 +1,80 @@
+"""What a notice is made of.  Plain data, filled in by the engine, checked here."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Final
+
+from app.errors import Refused
+
+NOTICES: Final = ("ask", "reminder", "kept", "canceled", "suspended", "resumed", "welcome_back")
+
+# Only these two come unasked, so only these two can be switched off with one click.
+UNASKED: Final = frozenset({"ask", "reminder"})
+
+_CHOICES: Final = {
+    "notice": NOTICES,
+    "interval": ("day", "week", "month", "year"),
+    "without_answer": ("suspend", "cancel_at_period_end", "nothing"),
+    "decided_by": ("subscriber", "app", "silence"),
+    "reason": ("never_used", "unused", "before_renewal"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Brand:
+    """In whose name a notice is written.
+
+    ``key`` is the product's key.  ``reply_to``, ``support_url`` and ``app_url`` may be
+    empty; without ``reply_to``, answers go to ``from_address``.
+    """
+
+    key: str
+    name: str
+    from_address: str
+    reply_to: str = ""
+    support_url: str = ""
+    app_url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brief:
+    """The facts of one notice to one person.
+
+    Dates are days in the subscriber's own ``timezone`` (IANA); datetimes are aware.
+    ``language`` is BCP 47.  ``amount`` counts the currency's ISO 4217 minor units.
+    ``message_id`` comes without angle brackets and stays the same when a notice is
+    sent again; ``sent_at`` becomes the Date header.  ``answer_by`` is the last day to
+    answer; ``erase_on`` the first day on which data may be erased, None when nothing
+    is scheduled.  In ``welcome_back``, ``last_used_on`` is the day of the return.
+    """
+
+    notice: str
+    to: str
+    message_id: str
+    sent_at: datetime
+    language: str
+    timezone: str
+    plan: str
+    amount: int
+    currency: str
+    interval: str
+    started_on: date
+    answer_url: str
+    one_click_url: str = ""
+    next_charge: datetime | None = None
+    last_used_on: date | None = None
+    answer_by: date | None = None
+    without_answer: str = "suspend"
+    erase_on: date | None = None
+    paid_until: datetime | None = None
+    decided_by: str = "subscriber"
+    decided_at: datetime | None = None
+    reason: str = "unused"
+
+
+def check(brief: Brief) -> None:
+    """Raise ``Refused`` where a field that picks the wording has a value without words."""
+    for field, allowed in _CHOICES.items():
+        if getattr(brief, field) not in allowed:
+            what = f"A notice cannot be written: its {field} is not one it has words for"
+            raise Refused(what, f"Use one of: {', '.join(allowed)}")

@@ -1,0 +1,69 @@
+"""Dates, times and prices as a person of that language would write them.
+
+Few distinct values meet many people, so each answer is kept.
+"""
+
+from collections.abc import Mapping
+from copy import copy
+from datetime import date, datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from babel import Locale
+from babel.dates import format_date, format_time, get_timezone_name
+
+from app.errors import Refused
+
+# ISO 4217 says what an amount of minor units is worth.  Babel cannot be asked: CLDR
+# lists how many decimals people usually write, which is 0 for the Serbian dinar, and
+# a price stated a hundredfold would be the result.
+_WHOLE: Final = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
+_THOUSANDTHS: Final = "BHD IQD JOD KWD LYD OMR TND"
+_DECIMALS: Final[Mapping[str, int]] = {
+    **dict.fromkeys(_WHOLE.split(), 0),
+    **dict.fromkeys(_THOUSANDTHS.split(), 3),
+    "CLF": 4,
+    "UYW": 4,
+}
+
+
+@lru_cache(maxsize=1024)
+def zone(name: str) -> ZoneInfo:
+    """Return the time zone of that IANA name; ``Refused`` when there is none."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        what = "A notice cannot be written: its time zone is unknown"
+        raise Refused(what, "Use an IANA name such as Europe/Paris") from error
+
+
+@lru_cache(maxsize=8192)
+def day(value: date, locale: str) -> str:
+    """Return the day in words: ``3 October 2026``."""
+    return format_date(value, "long", locale=locale)
+
+
+@lru_cache(maxsize=8192)
+def weekday(value: date, locale: str) -> str:
+    """Return the day with its weekday, as a deadline needs it: ``Saturday 3 October 2026``."""
+    return format_date(value, "full", locale=locale)
+
+
+@lru_cache(maxsize=8192)
+def moment(at: datetime, locale: str) -> str:
+    """Return an aware time to the minute, with its zone: ``3 October 2026, 14:05 (CEST)``."""
+    short = get_timezone_name(at, width="short", locale=locale)
+    return f"{day(at.date(), locale)}, {format_time(at, 'short', locale=locale)} ({short})"
+
+
+@lru_cache(maxsize=8192)
+def money(amount: int, currency: str, locale: str) -> str:
+    """Return ``amount`` minor units of an ISO 4217 currency: ``£5.99``."""
+    code = currency.upper()
+    decimals = _DECIMALS.get(code, 2)
+    pattern = copy(Locale.parse(locale).currency_formats["standard"])
+    pattern.frac_prec = (decimals, decimals)
+    value = Decimal(amount).scaleb(-decimals)
+    return str(pattern.apply(value, locale, currency=code, currency_digits=False))

@@ -1,0 +1,188 @@
+"""Looks into the database of a test: what waits, what is due, and whether anything changed."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import text
+
+from app.engine.door import NOBODY_IS_ASKED
+from app.lifecycle import wake_at
+from app.lifecycle.case import Case, Stage
+from app.store import products
+from app.store.database import Database
+from app.store.tables import metadata
+from app.world.billing import sandbox
+from app.world.billing.connector import Connector, Order, Standing
+from app.world.outcome import Done, Later, Outcome
+from tests.world import ACTOR, Town
+
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+def rows(database: Database, statement: str, **values: Any) -> list[tuple[Any, ...]]:
+    """Give the rows of a statement; what it writes stays."""
+    with database.transaction() as connection:
+        done = connection.execute(text(statement), values)
+        return [tuple(row) for row in done] if done.returns_rows else []
+
+
+def fingerprint(database: Database) -> str:
+    """Give a hash of every row of every table."""
+    digest = hashlib.sha256()
+    for table in metadata.sorted_tables:
+        found = rows(database, f'select t::text from "{table.name}" t order by 1')  # noqa: S608
+        digest.update(repr((table.name, found)).encode())
+    return digest.hexdigest()
+
+
+def waiting(town: Town, name: str) -> list[tuple[str, str]]:
+    """Give (kind, state) of the effects that wait for somebody, in order."""
+    found = rows(
+        town.database,
+        "select kind, state from outbox where subscription_id = :id order by id",
+        id=town.id_of(name),
+    )
+    return [(row[0], row[1]) for row in found]
+
+
+def kinds(town: Town, name: str) -> list[str]:
+    """Give the kinds of the effects that wait for somebody."""
+    return [kind for kind, _ in waiting(town, name)]
+
+
+def timers(town: Town, name: str) -> list[datetime]:
+    """Give somebody's timers."""
+    found = rows(
+        town.database,
+        "select due_at from timer where subscription_id = :id order by 1",
+        id=town.id_of(name),
+    )
+    return [row[0] for row in found]
+
+
+def leases_run_out(town: Town) -> None:
+    """Let the leases of workers that died run out, as time would."""
+    town.clock.machine += 2 * MINUTE
+
+
+def mails(town: Town, name: str) -> list[str]:
+    """Give the notices that somebody was sent, by the kind in their Message-ID."""
+    found = [mail for mail in town.relay.mails() if name in str(mail["To"])]
+    return [str(mail["Message-ID"]).strip("<> ").split(".")[0] for mail in found]
+
+
+def brake(town: Town) -> None:
+    """Put the brake on by hand."""
+    with town.database.transaction() as connection:
+        number = products.row_of(connection, town.key).id
+        products.set_brake(connection, number, "by_hand", "trial", ACTOR, town.clock.now())
+
+
+def lift(town: Town) -> None:
+    """Take the brake off."""
+    with town.database.transaction() as connection:
+        number = products.row_of(connection, town.key).id
+        products.lift_brake(connection, number, "by_hand", ACTOR, town.clock.now())
+
+
+def goes(town: Town, to: datetime) -> None:
+    """Go to a moment, the feed having told everything up to the day before."""
+    town.clock.set(to)
+    town.hear(to.astimezone(UTC).date() - DAY)
+
+
+def asked(town: Town, *names: str) -> None:
+    """Have the people of a town asked, and the notice handed over."""
+    town.sweep()
+    town.deliver()
+    for name in names:
+        current = town.case(name).round
+        assert current is not None
+        assert current.answer_by is not None, town.story(name)
+
+
+def window_ends(town: Town, name: str) -> None:
+    """Go to an hour after the end of somebody's answer window."""
+    current = town.case(name).round
+    assert current is not None
+    assert current.answer_by is not None
+    goes(town, current.answer_by + HOUR)
+    town.hear(town.clock.now().date())
+
+
+def suspended(town: Town, name: str) -> None:
+    """Have somebody asked, silent and suspended."""
+    asked(town, name)
+    window_ends(town, name)
+    town.sweep()
+    town.deliver()
+    assert town.stage(name) == "suspended", town.story(name)
+
+
+def next_wake(town: Town, case: Case) -> datetime | None:
+    """Give when the rules want to look again, had the feeds told everything."""
+    product = town.product
+    current = case.round
+    policy = product.policy or NOBODY_IS_ASKED
+    if current is not None and current.open:
+        policy = product.policies.get(current.version, policy)
+    elif product.policy is None:
+        return None
+    heard = replace(case, hearing=replace(case.hearing, heard_until=date.max))
+    return wake_at(heard, policy, town.clock.now())
+
+
+def unheeded(town: Town, names: list[str]) -> list[str]:
+    """Give those who have a moment to be looked at, and no timer or round that wakes by then."""
+    late = []
+    for name in names:
+        case = town.case(name)
+        due = next_wake(town, case)
+        if due is None:
+            continue
+        if case.stage is Stage.ACTIVE:
+            hints = timers(town, name)
+        else:
+            hints = [
+                row[0]
+                for row in rows(
+                    town.database,
+                    "select wake_at from reconfirmation where subscription_id = :id and latest"
+                    " and wake_at is not null",
+                    id=town.id_of(name),
+                )
+            ]
+        if not hints or min(hints) > due:
+            late.append(f"{name}: due {due}, hints {hints}")
+    return late
+
+
+class OddBilling:
+    """The sandbox behind a line that can be cut before an act, after it, or while reading."""
+
+    def __init__(self, town: Town) -> None:
+        self.real: Connector = sandbox.Sandbox(town.database.engine)
+        self.orders: list[Order] = []
+        self.instead: Callable[[Order], Outcome] | None = None
+        self.cut_after = False
+        self.reads = 0
+
+    def carry_out(self, order: Order) -> Outcome:
+        """Carry out an act, unless the line is cut before, or tell nobody, where cut after."""
+        self.orders.append(order)
+        if self.instead is not None:
+            return self.instead(order)
+        done = self.real.carry_out(order)
+        if self.cut_after and isinstance(done, Done):
+            return Later("timeout", unknown=True)
+        return done
+
+    def read(self, product: str, subscription: str) -> Standing | None:
+        """Read how a subscription stands."""
+        self.reads += 1
+        return self.real.read(product, subscription)
