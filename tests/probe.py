@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlalchemy import text
 
-from app.engine.door import NOBODY_IS_ASKED
 from app.lifecycle import wake_at
 from app.lifecycle.case import Case, Stage
-from app.store import products
+from app.store import cases, products
 from app.store.database import Database
+from app.store.products import Product
 from app.store.tables import metadata
 from app.world.billing import sandbox
 from app.world.billing.connector import Connector, Order, Standing
@@ -124,42 +124,35 @@ def suspended(town: Town, name: str) -> None:
     assert town.stage(name) == "suspended", town.story(name)
 
 
-def next_wake(town: Town, case: Case) -> datetime | None:
+def next_wake(product: Product, case: Case, now: datetime) -> datetime | None:
     """Give when the rules want to look again, had the feeds told everything."""
-    product = town.product
-    current = case.round
-    policy = product.policy or NOBODY_IS_ASKED
+    current, policy = case.round, product.policy
     if current is not None and current.open:
-        policy = product.policies.get(current.version, policy)
-    elif product.policy is None:
+        policy = product.policies[current.version]
+    if policy is None:
         return None
     heard = replace(case, hearing=replace(case.hearing, heard_until=date.max))
-    return wake_at(heard, policy, town.clock.now())
+    return wake_at(heard, policy, now)
 
 
 def unheeded(town: Town, names: list[str]) -> list[str]:
     """Give those who have a moment to be looked at, and no timer or round that wakes by then."""
-    late = []
-    for name in names:
-        case = town.case(name)
-        due = next_wake(town, case)
-        if due is None:
-            continue
-        if case.stage is Stage.ACTIVE:
-            hints = timers(town, name)
-        else:
-            hints = [
-                row[0]
-                for row in rows(
-                    town.database,
-                    "select wake_at from reconfirmation where subscription_id = :id and latest"
-                    " and wake_at is not null",
-                    id=town.id_of(name),
-                )
-            ]
-        if not hints or min(hints) > due:
-            late.append(f"{name}: due {due}, hints {hints}")
-    return late
+    product, ids = town.product, {town.id_of(name): name for name in names}
+    hints: dict[int, datetime] = {}
+    statement = """select subscription_id, true, min(due_at) from timer group by 1
+        union all select subscription_id, false, wake_at from reconfirmation
+        where latest and wake_at is not null"""
+    with town.database.transaction() as connection:
+        found = cases.read(connection, product.id, list(ids), product.hearing, lock=False)
+        for sid, timer, at in connection.execute(text(statement)):
+            if sid in found and timer is (found[sid].stage is Stage.ACTIVE):
+                hints[sid] = at
+    dues = {sid: next_wake(product, case, town.clock.now()) for sid, case in found.items()}
+    return [
+        f"{ids[sid]}: due {at}, hint {hints.get(sid)}"
+        for sid, at in dues.items()
+        if at is not None and (sid not in hints or hints[sid] > at)
+    ]
 
 
 class OddBilling:

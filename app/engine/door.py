@@ -75,7 +75,7 @@ class Batch:
             done = step(case, event, self.policy_for(case, event), self.now)
         except Exception as error:  # noqa: BLE001 - one poisoned case must not stop its batch
             self._put_off(subscription_id, error)
-            return Reply(subscription_id, Verdict.UNCHANGED, case)
+            return Reply(subscription_id, Verdict.FAILED, case)
         if done.verdict is not Verdict.UNCHANGED:
             self.take_up(subscription_id, done)
         return Reply(subscription_id, done.verdict, self.cases[subscription_id], done.wait_until)
@@ -251,5 +251,5 @@ def set_timers(batch: Batch, ids: Iterable[int]) -> None:
 
 
 def _moved(reply: Reply, *, rehint: bool) -> bool:
-    unmoved = (Verdict.UNCHANGED, Verdict.OLDER_ROUND)
+    unmoved = (Verdict.UNCHANGED, Verdict.OLDER_ROUND, Verdict.FAILED)
     return reply.case is not None and (rehint or reply.verdict not in unmoved)

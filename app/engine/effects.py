@@ -204,7 +204,7 @@ class _Claiming:
                 self.go.append((row, stopped or reply.verdict is Verdict.CHECK))
             case Verdict.WAIT if reply.wait_until is not None:
                 self.wait.append((row.id, reply.wait_until, None, row.unknown))
-            case Verdict.UNCHANGED:
+            case Verdict.FAILED:
                 self.wait.append(
                     (row.id, self.batch.now + LONGEST_PAUSE, "rules failed", row.unknown)
                 )

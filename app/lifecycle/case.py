@@ -375,6 +375,7 @@ class Verdict(StrEnum):
     TOO_LATE = "too_late"
     ENDED = "ended"
     DOUBTED = "doubted"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,7 @@ SETTINGS = ("from_address", "reply_to", "support_url", "app_url", "locale", "tim
 _LOAD = """
     select p.id, p.key, p.name, p.billing, p.from_address, p.reply_to, p.support_url, p.app_url,
            p.locale, p.timezone, p.approvals, p.policy_version,
-           f.covers_from, f.heard_until, b.lifted_at, v.versions
+           f.covers_from, f.heard_until, b.lifted_at, v.digests
     from product p
     cross join lateral (
         select max(covers_from) as covers_from,
@@ -114,7 +114,7 @@ _LOAD = """
         select max(lifted_at) as lifted_at
         from brake where product_id = p.id or product_id is null) b
     cross join lateral (
-        select array_agg(version) as versions
+        select jsonb_object_agg(version, md5(body::text)) as digests
         from policy where product_id = p.id and activated_at is not null) v
     where p.key = %s"""
 
@@ -131,7 +131,7 @@ def load(connection: Connection, key: str) -> Product:
     if row is None:
         return _missing(connection, key)
     hearing = Hearing(*row[12:15])
-    found = _policies(connection, row[0], row[15] or [])
+    found = _policies(connection, row[0], row[15] or {})
     names = ("id", "key", "name", "billing", *SETTINGS, "approvals", "policy_version")
     return Product(**dict(zip(names, row[:12], strict=True)), hearing=hearing, policies=found)
 
@@ -142,21 +142,21 @@ def _missing(connection: Connection, key: str) -> Product:
 
 
 def _policies(
-    connection: Connection, product_id: int, versions: Sequence[int]
+    connection: Connection, product_id: int, digests: Mapping[str, str]
 ) -> Mapping[int, Policy]:
     """Give every version that was ever in force: open rounds may be held to any of them."""
-    database = str(connection.engine.url.render_as_string(hide_password=True))
-    known = _PARSED.setdefault((database, product_id), {})
-    if not known.keys() >= set(versions):
-        known.update(activated(connection, product_id))
-    return known
+    wanted = {int(version): digest for version, digest in digests.items()}
+    if any(each not in _PARSED for each in wanted.items()):
+        read = activated(connection, product_id)
+        _PARSED.update({each: read[each[0]] for each in wanted.items()})
+    return {version: _PARSED[version, digest] for version, digest in wanted.items()}
 
 
 # --- policies ------------------------------------------------------------------------------
 
 
-_PARSED: dict[tuple[str, int], dict[int, Policy]] = {}
-"""Versions never change once written, so each process reads them once."""
+_PARSED: dict[tuple[int, str], Policy] = {}
+"""Policies by version and digest of their text: a version never changes, so it is read once."""
 
 
 def activated(connection: Connection, product_id: int) -> dict[int, Policy]:

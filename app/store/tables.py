@@ -327,6 +327,7 @@ sandbox_account = Table(
     Column("interval", Text, nullable=False),
     Column("anchor", Moment, nullable=False),
     Column("renews_at", Moment, nullable=False),
+    Column("paid_until", Moment, nullable=False),
     Column("state", Text, nullable=False),
     Index("sandbox_renewal_idx", "renews_at", postgresql_where=text("state <> 'ended'")),
 )

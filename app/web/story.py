@@ -467,6 +467,6 @@ def _moment(look: Look, moment: datetime, tongue: Tongue) -> str:
     """Say a moment to the minute, never a later one: a promise holds until then at least."""
     local: Any = moment.astimezone(look.case.subscription.zone)
     # Not the cached one: to its cache, one moment in two zones is the same.
-    return say.moment.__wrapped__(
+    return say.moment(
         local - timedelta(seconds=local.second, microseconds=local.microsecond), tongue.locale
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
-from app.world.billing.connector import Order, Standing
+from app.world.billing.connector import REACHED, Order, Standing
 from app.world.outcome import Done, No, Outcome
 
 DAYS = {"day": 1, "week": 7}
@@ -72,9 +72,9 @@ def open_accounts(
         connection.execute(
             text(
                 """insert into sandbox_account (product_key, external_id, amount, currency,
-                     "interval", anchor, renews_at, state)
+                     "interval", anchor, renews_at, paid_until, state)
                    values (:product, :subscription, :amount, :currency, :interval, :anchor,
-                     :renews_at, 'active') on conflict do nothing"""
+                     :renews_at, :renews_at, 'active') on conflict do nothing"""
             ),
             [_opening(product, each, now) for each in accounts],
         )
@@ -128,7 +128,8 @@ def _charge(connection: Connection, rows: Sequence[Any]) -> int:
     if rows:
         connection.execute(
             text(
-                """insert into sandbox_charge (product_key, external_id, charged_at, amount, currency)
+                """insert into sandbox_charge (product_key, external_id, charged_at, amount,
+                     currency)
                    values (:product, :subscription, :at, :amount, :currency)"""
             ),
             [
@@ -146,10 +147,11 @@ def _charge(connection: Connection, rows: Sequence[Any]) -> int:
 
 
 def _renew(connection: Connection, rows: Sequence[Any]) -> None:
-    """Move on: who was canceling has ended, a paused one only lets its date pass."""
+    """Move on: who was canceling has ended; who is paused pays for no more time."""
     connection.execute(
         text(
-            """update sandbox_account set renews_at = :next, state = :state
+            """update sandbox_account set renews_at = :next, state = :state,
+                 paid_until = case when state = 'active' then :next else paid_until end
                where product_key = :product and external_id = :subscription"""
         ),
         [
@@ -206,17 +208,19 @@ class Sandbox:
                 return No("billing does not know the subscription")
             if _replayed(connection, order):
                 return Done()
+            if row.state in REACHED[order.act]:
+                return Done()
             state = NEXT_STATE.get((order.act, row.state))
             if state is None:
                 return No(f"cannot {order.act} what is {row.state}")
-            _write(connection, order, state, row.renews_at)
+            _write(connection, order, state, row.paid_until)
             return Done()
 
     def read(self, product: str, subscription: str) -> Standing | None:
-        """Give how an account stands; the time paid ends with the next renewal."""
+        """Give how an account stands, and until when the last charge has paid."""
         with self.engine.begin() as connection:
             row = _locked(connection, product, subscription)
-            return None if row is None else Standing(row.state, row.renews_at)
+            return None if row is None else Standing(row.state, row.paid_until)
 
 
 def _locked(connection: Connection, product: str, subscription: str) -> Any:

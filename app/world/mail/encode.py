@@ -15,6 +15,7 @@ from typing import Final
 from app.errors import Refused
 
 _SOFT_BREAK: Final = b"=\r\n"
+_LINE: Final = 76
 _PLAIN_HEADER: Final = re.compile(r"(?!.*=\?)[\x20-\x7e]{0,900}")
 _TOKEN: Final = re.compile(r"[!-;=?-~]{1,900}")
 _WEB: Final = re.compile(r"https?://[!#-&(-;=?-~]{1,900}")
@@ -46,8 +47,9 @@ def said(value: str) -> Said:
 
 def said_link(url: str) -> Said:
     """Return a web address, encoded; ``Refused`` when it is none."""
-    # The commonest of all fields, and no two alike: hence not by way of ``said``.
-    text = b2a_qp(web(url).encode(), istext=True).replace(b"\n", b"\r\n") + _SOFT_BREAK
+    # The commonest of all fields, and no two alike: a short one without "=" stays as it is.
+    short = len(url) < _LINE and "=" not in url
+    text = web(url).encode() + _SOFT_BREAK if short else _field(web(url))
     return url, text, text if "&" not in url else _field(escape(url))
 
 
@@ -63,13 +65,14 @@ def quoted(text: str) -> bytes:
 
 
 def _field(value: str) -> bytes:
-    """Return one line as quoted-printable that begins and ends at the left edge."""
-    return quoted(value) + _SOFT_BREAK
+    """Return words as quoted-printable that ends at the left edge."""
+    # The stand-in keeps a place in the last line for the "=" of the soft break.
+    return quoted(f"{value}-")[:-1] + _SOFT_BREAK
 
 
 def up_to_field(text: str) -> bytes:
     """Return the text before a field, ended so that the field begins at the left edge."""
-    return quoted(text) if not text or text.endswith("\n") else quoted(text) + _SOFT_BREAK
+    return quoted(text) if not text or text.endswith("\n") else _field(text)
 
 
 @lru_cache(maxsize=8192)

@@ -44,7 +44,8 @@ class Maildir:
     def _deliver(self, draft: Path, name: str) -> None:
         """Link ``draft`` under the first free number; unlike renaming, it replaces nothing."""
         for number in count(1):
-            if (self._folder / "cur" / f"{name}.{number}").exists():
+            # What was read lies in cur, with flags behind a colon.
+            if any((self._folder / "cur").glob(f"{name}.{number}:*")):
                 continue
             try:
                 (self._folder / "new" / f"{name}.{number}").hardlink_to(draft)

@@ -3,9 +3,10 @@
 Few distinct values meet many people, so each answer is kept.
 """
 
+import re
 from collections.abc import Mapping
 from copy import copy
-from datetime import date, datetime
+from datetime import date, datetime, tzinfo
 from decimal import Decimal
 from functools import lru_cache
 from typing import Final
@@ -27,6 +28,8 @@ _DECIMALS: Final[Mapping[str, int]] = {
     "CLF": 4,
     "UYW": 4,
 }
+# CLDR puts a blank between a currency written in letters and its digits; Babel forgets it.
+_TOUCHING: Final = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 
 
 @lru_cache(maxsize=1024)
@@ -47,13 +50,19 @@ def day(value: date, locale: str) -> str:
 
 @lru_cache(maxsize=8192)
 def weekday(value: date, locale: str) -> str:
-    """Return the day with its weekday, as a deadline needs it: ``Saturday 3 October 2026``."""
+    """Return the day with its weekday, as a deadline needs it: ``Saturday, 3 October 2026``."""
     return format_date(value, "full", locale=locale)
 
 
-@lru_cache(maxsize=8192)
 def moment(at: datetime, locale: str) -> str:
     """Return an aware time to the minute, with its zone: ``3 October 2026, 14:05 (CEST)``."""
+    # One instant in two zones is equal and hashes alike: what is kept is kept by local time.
+    return _moment(at.replace(tzinfo=None), at.fold, at.tzinfo, locale)
+
+
+@lru_cache(maxsize=8192)
+def _moment(local: datetime, fold: int, zone: tzinfo | None, locale: str) -> str:
+    at = local.replace(tzinfo=zone, fold=fold)
     short = get_timezone_name(at, width="short", locale=locale)
     return f"{day(at.date(), locale)}, {format_time(at, 'short', locale=locale)} ({short})"
 
@@ -66,4 +75,5 @@ def money(amount: int, currency: str, locale: str) -> str:
     pattern = copy(Locale.parse(locale).currency_formats["standard"])
     pattern.frac_prec = (decimals, decimals)
     value = Decimal(amount).scaleb(-decimals)
-    return str(pattern.apply(value, locale, currency=code, currency_digits=False))
+    written = str(pattern.apply(value, locale, currency=code, currency_digits=False))
+    return _TOUCHING.sub("\xa0", written)

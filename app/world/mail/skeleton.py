@@ -14,6 +14,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Final
 
+from app.errors import Refused
 from app.world.mail.address import on_the_wire
 from app.world.mail.brief import UNASKED, Brand
 from app.world.mail.draft import Draft, Tongue, cut, joined
@@ -32,7 +33,7 @@ Piece = bytes | int
 class Skeleton:
     """One wording of one notice in one brand's name, ready to be filled."""
 
-    __slots__ = ("_fixed", "_pick", "_subject", "draft")
+    __slots__ = ("_fixed", "_pick", "_same_for_all", "_subject", "draft")
 
     def __init__(self, draft: Draft, pieces: Iterable[Piece]) -> None:
         """Keep the draft for previews, and the pieces in a form that joins quickly."""
@@ -40,17 +41,13 @@ class Skeleton:
         self.draft = draft
         self._fixed = tuple(piece for piece in merged if isinstance(piece, bytes))
         self._pick = itemgetter(*_positions(merged, len(self._fixed)))
-        parts = cut(draft.subject)
-        self._subject = parts if len(parts) > 1 else draft.subject
+        self._subject = cut(draft.subject)
+        self._same_for_all = words("Subject", draft.subject) if len(self._subject) == 1 else b""
 
     def fill(self, headers: tuple[bytes, ...], told: Told) -> bytes:
         """Return the message; ``headers`` are To, Message-ID, Date and the one-click URL."""
-        subject = words("Subject", self._subject_of(told))
+        subject = self._same_for_all or words("Subject", joined(self._subject, told.raws))
         return b"".join(self._pick((*self._fixed, *headers, subject, *told.forms)))
-
-    def _subject_of(self, told: Told) -> str:
-        """Return the subject, which mostly is the same for everybody."""
-        return self._subject if isinstance(self._subject, str) else joined(self._subject, told.raws)
 
 
 def _merge(pieces: Iterable[Piece]) -> Iterator[Piece]:
@@ -88,17 +85,28 @@ def build(brand: Brand, notice: str, tongue: Tongue, draft: Draft) -> Skeleton:
 
 def _headers(brand: Brand, notice: str, tongue: Tongue) -> Iterator[Piece]:
     """Yield the headers; the line break before the first boundary ends them."""
-    sender = mailbox(clean(brand.name), on_the_wire(brand.from_address))
+    sender = mailbox(clean(brand.name), _ours(brand, "from", brand.from_address))
     yield from (f"From: {sender}\r\n".encode(), b"To: ", TO, b"\r\n", SUBJECT)
     yield from (b"Date: ", DATE, b"\r\nMessage-ID: <", MESSAGE_ID, b">\r\n")
     if brand.reply_to:
-        yield f"Reply-To: {on_the_wire(brand.reply_to)}\r\n".encode()
+        yield f"Reply-To: {_ours(brand, 'reply_to', brand.reply_to)}\r\n".encode()
     if notice in UNASKED:
         yield from (b"List-Unsubscribe: <", ONE_CLICK, b">\r\n")
         yield b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
     yield f"Auto-Submitted: auto-generated\r\nContent-Language: {tongue.tag}\r\n".encode()
     yield b"MIME-Version: 1.0\r\nContent-Type: multipart/alternative; "
     yield f'boundary="{BOUNDARY}"\r\n'.encode()
+
+
+def _ours(brand: Brand, name: str, address: str) -> str:
+    """Return an address of the product for a header; ``Refused`` says how to set a good one."""
+    try:
+        return on_the_wire(address)
+    except Refused:
+        wrong = "is malformed" if address else "is not set"
+        what = f"Product {brand.key} cannot send: its address `{name}` {wrong}"
+        mend = f"Set it: reconfirm product set {brand.key} {name}=name@example.com"
+        raise Refused(what, mend) from None
 
 
 def _part(kind: str) -> bytes:

@@ -9,9 +9,10 @@ import pytest
 from psycopg import errors
 from sqlalchemy import text
 
+from app import lifecycle
 from app.engine import door as doors
 from app.engine.door import Door, Reply
-from app.lifecycle.case import Answer, StopReminders, Tick, Used, Verdict, Word
+from app.lifecycle.case import Answer, Event, StopReminders, Tick, Used, Verdict, Word
 from app.store.database import Database
 from tests.probe import asked, fingerprint, kinds, rows, timers, unheeded
 from tests.world import ACTOR, MovableClock, Town, row
@@ -21,7 +22,7 @@ KEEP, CANCEL = Answer(Word.KEEP, 1), Answer(Word.CANCEL, 1)
 
 def poison(monkeypatch: pytest.MonkeyPatch, *ids: int) -> None:
     """Let the rules raise for some."""
-    real = doors.step
+    real = lifecycle.step
 
     def step(case: Any, *rest: Any) -> Any:
         if case.subscription.id in ids:
@@ -39,7 +40,8 @@ def open_round(town: Town, *names: str) -> list[int]:
 
 def test_a_batch_gives_one_reply_each_in_the_order_given(town: Town) -> None:
     ids = open_round(town, "ada", "bob", "cyd")
-    events = [(ids[2], KEEP), (ids[0], CANCEL), (ids[1], Answer(Word.KEEP, 9))]
+    older: Event = Answer(Word.KEEP, 9)
+    events: list[tuple[int, Event]] = [(ids[2], KEEP), (ids[0], CANCEL), (ids[1], older)]
     replies = Door(town.database, town.clock).apply("tv", events, "subscriber")
     assert [each.subscription_id for each in replies] == [ids[2], ids[0], ids[1]]
     assert [each.verdict for each in replies] == ["applied", "applied", "older_round"]
@@ -48,11 +50,18 @@ def test_a_batch_gives_one_reply_each_in_the_order_given(town: Town) -> None:
 def test_events_of_one_subscription_are_applied_in_the_order_given(town: Town) -> None:
     (ada,) = open_round(town, "ada")
     town.clock.advance(timedelta(minutes=1))
-    events = [(ada, StopReminders(1)), (ada, KEEP)]
+    events: list[tuple[int, Event]] = [(ada, StopReminders(1)), (ada, KEEP)]
     Door(town.database, town.clock).apply("tv", events, "subscriber")
     current = town.case("ada").round
     assert current is not None
     assert (current.quiet, current.outcome) == (True, "kept")
+
+
+def test_an_effect_that_a_later_event_of_its_batch_takes_back_is_not_queued(town: Town) -> None:
+    (ada,) = open_round(town, "ada")
+    events: list[tuple[int, Event]] = [(ada, CANCEL), (ada, Answer(Word.UNDO, 1))]
+    Door(town.database, town.clock).apply("tv", events, "subscriber")
+    assert kinds(town, "ada") == []
 
 
 def test_a_round_that_closes_and_is_followed_by_another_in_one_batch_stays_closed(
@@ -60,7 +69,7 @@ def test_a_round_that_closes_and_is_followed_by_another_in_one_batch_stays_close
 ) -> None:
     (ada,) = open_round(town, "ada")
     rows(town.database, "update subscription set last_used_on = '2024-09-01'")
-    events = [(ada, Used()), (ada, Answer(Word.CANCEL))]
+    events: list[tuple[int, Event]] = [(ada, Used()), (ada, Answer(Word.CANCEL))]
     Door(town.database, town.clock).apply("tv", events, "app")
     found = rows(town.database, "select number, outcome, latest from reconfirmation order by 1")
     assert found == [(1, "returned", False), (2, None, True)]
@@ -73,7 +82,7 @@ def test_a_poisoned_case_is_reported_and_the_rest_of_its_batch_is_written(
     poison(monkeypatch, ada)
     town_door = Door(town.database, town.clock)
     first, second = town_door.apply("tv", [(ada, KEEP), (bob, KEEP)], "subscriber")
-    assert (first.verdict, second.verdict) == (Verdict.UNCHANGED, Verdict.APPLIED)
+    assert (first.verdict, second.verdict) == (Verdict.FAILED, Verdict.APPLIED)
     assert (town.stage("ada"), town.stage("bob")) == ("asked", "active")
     assert f"subscription {ada} put off: ZeroDivisionError" in capsys.readouterr().err
 
@@ -119,6 +128,7 @@ def test_a_poisoned_open_round_is_looked_at_again_an_hour_later(
 
 def test_a_row_whose_dates_overflow_does_not_stop_the_import_of_the_others(town: Town) -> None:
     town.join(row("ada", started_at="9999-12-31T00:00:00Z"), row("bob"))
+    assert timers(town, "ada") == [town.clock.now() + timedelta(hours=1)]
     town.sweep()
     assert (town.stage("ada"), town.stage("bob")) == ("active", "asked")
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from app.engine import briefs
 from app.engine import effects as engine
 from app.engine.effects import (
     BILLING,
@@ -318,7 +319,7 @@ def test_a_row_whose_facts_cannot_be_gathered_waits_and_stops_no_other(
 ) -> None:
     town.join(row("ada"), row("bob"))
     town.sweep()
-    bad, real = town.id_of("ada"), engine.brief_for
+    bad, real = town.id_of("ada"), briefs.brief_for
 
     def brief_for(batch: Any, case: Any, *rest: Any) -> Any:
         if case.subscription.id == bad:

@@ -254,6 +254,16 @@ def test_a_suspended_subscription_can_be_canceled() -> None:
     assert story.round.erase_on == day("2025-01-15")
 
 
+def test_a_cancel_after_a_suspension_never_brings_an_erasure_forward() -> None:
+    story = suspended("2024-12-01", terms=ERASING)
+    story.says(Word.CANCEL)
+    story.waits(minutes=10)
+    story.claims(Kind.BILLING_CANCEL)
+    story.succeeds(Kind.BILLING_CANCEL, "2024-03-15T08:00")
+
+    assert story.round.erase_on == day("2025-10-01")
+
+
 def test_somebody_nobody_asked_can_cancel_in_the_app() -> None:
     story = Story()
 
@@ -298,12 +308,14 @@ def test_a_cancel_in_the_app_after_a_closed_round_is_a_round_of_its_own() -> Non
 
 def test_a_cancel_is_undone_with_a_click_while_it_rests() -> None:
     story = asked()
-    story.says(Word.CANCEL)
+    story.says(Word.CANCEL, reason="too_expensive")
     story.waits(minutes=5)
 
     assert undo_exists(story.case, story.now)
     assert story.says(Word.UNDO) is Verdict.APPLIED
     assert (story.case.stage, story.round.act, story.waiting) == (Stage.ASKED, None, [])
+    assert (story.round.act_state, story.round.act_at) == (None, None)
+    assert (story.round.word, story.round.word_at, story.round.reason) == (None, None, None)
     assert story.wake == at("2024-02-09")
 
 
@@ -497,6 +509,7 @@ def test_undoing_a_cancel_before_anybody_was_asked_closes_the_round() -> None:
     story.says(Word.UNDO, by="app")
 
     assert (story.round.outcome, story.waiting) == (Outcome.WITHDRAWN, [])
+    assert story.notes[-1] == ("withdrawn", "answer_undone")
 
 
 # --- resume --------------------------------------------------------------------------------
@@ -510,7 +523,26 @@ def test_repeating_a_resume_charges_once() -> None:
 
     assert story.waiting.count(Kind.RESUMED) == 1
     assert story.says(Word.RESUME) is Verdict.APPLIED
-    assert story.waiting.count(Kind.RESUMED) == 1
+    assert story.waiting == [Kind.RESUMED]
+
+
+def test_a_resume_repeated_while_it_waits_is_one() -> None:
+    story = suspended()
+    story.says(Word.RESUME)
+    story.waits(seconds=5)
+    story.says(Word.RESUME)
+
+    assert [each.version for each in story.pending if each.kind is Kind.BILLING_RESUME] == [2]
+
+
+def test_a_keep_repeated_while_billing_is_being_told_is_noted_once() -> None:
+    story = suspending()
+    story.says(Word.KEEP, by="app")
+    story.waits(seconds=5)
+    story.says(Word.KEEP, by="app")
+
+    assert story.round.decided_by == "app"
+    assert story.notes.count(("keep_recorded", "said_by_app")) == 1
 
 
 def test_a_cancel_takes_back_a_resume_that_waits() -> None:
@@ -564,6 +596,7 @@ def test_a_resume_holds_if_the_cancel_before_it_did_not_happen() -> None:
     story.claims(Kind.BILLING_CANCEL)
     story.waits(minutes=1)
     story.says(Word.RESUME)
+    assert (story.round.act, story.round.act_state) == (Act.CANCEL, ActState.CLAIMED)
     story.turns_out_undone(Kind.BILLING_CANCEL)
 
     assert (story.case.stage, story.round.act) == (Stage.SUSPENDED, Act.RESUME)
@@ -654,6 +687,17 @@ def test_robots_leave_a_suspension_as_it_was(first: Word, second: Word) -> None:
     assert story.round.decided_by == "silence"
 
 
+def test_robots_leave_a_cancel_as_it_was() -> None:
+    story = canceled()
+    before = story.round
+    story.says(Word.RESUME)
+    assert story.says(Word.CANCEL) is Verdict.DOUBTED
+
+    assert (story.case.stage, story.round.act) == (Stage.CANCELED, None)
+    assert story.round.decided_by == before.decided_by
+    assert Kind.BILLING_RESUME not in story.waiting
+
+
 @pytest.mark.parametrize(("first", "second"), YES_AND_NO)
 def test_while_billing_is_being_told_only_the_word_is_taken_back(first: Word, second: Word) -> None:
     story = suspending()
@@ -685,8 +729,8 @@ def test_robots_open_no_closed_round(end: str, first: Word, second: Word) -> Non
     story.waits(seconds=1)
     story.says(first, round=1)
 
-    assert Kind.BILLING_SUSPEND not in story.waiting
-    assert story.round.answer_by is None or not story.round.open
+    assert not {Kind.BILLING_SUSPEND, Kind.BILLING_CANCEL} & {*story.waiting}
+    assert not story.round.open
 
 
 def test_robots_that_press_undo_as_well_are_not_believed_either() -> None:

@@ -310,6 +310,14 @@ def test_a_price_rise_of_who_is_not_being_asked_changes_nothing(begun: type[Stor
     assert story.case.round == before
 
 
+@pytest.mark.parametrize("status", ["canceled", "paused"])
+def test_only_a_change_of_status_is_an_act_of_billing(status: str) -> None:
+    story = Story(status=status)
+
+    assert story.billing_tells(amount=1999) is Verdict.APPLIED
+    assert story.case.round is None
+
+
 def test_nothing_that_billing_tells_wakes_the_erased() -> None:
     story = canceled()
     story.case = replace(story.case, round=replace(story.round, outcome=Outcome.ERASED))

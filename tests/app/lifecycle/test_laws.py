@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from app.policy import Policy
 from tests.app.lifecycle.build import asked, at, policy
 from tests.app.lifecycle.walk import (
+    DANGEROUS,
+    INSISTING,
     POLICIES,
     STARTS,
     TO_ASKED,
@@ -66,6 +68,21 @@ def test_every_law_holds_in_every_life_however_deep() -> None:
 
     live()
     assert {place: seen[place] for place in DEEP if seen[place] < 5} == {}
+
+
+def test_whatever_might_stop_an_act_does_however_much_billing_insists() -> None:
+    seen: Counter[str] = Counter()
+
+    @LIVES
+    @given(st.sampled_from(POLICIES), st.sampled_from(ZONES), STARTS, DANGEROUS, DANGEROUS)
+    def live(terms: Policy, zone: str, start: Moves, first: Moves, second: Moves) -> None:
+        life = walker(terms, zone)
+        for moves in (start, first, INSISTING, second, INSISTING):
+            life.walks(moves)
+        seen.update(life.seen)
+
+    live()
+    assert seen["suspended by silence"] > 20
 
 
 # --- what a decision may depend on -----------------------------------------------------------

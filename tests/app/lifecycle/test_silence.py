@@ -10,6 +10,7 @@ from app.lifecycle.case import (
     Act,
     ActState,
     Claim,
+    Declined,
     Kind,
     NotDone,
     Outcome,
@@ -225,6 +226,18 @@ def test_billing_that_says_no_leaves_the_act_before_a_person() -> None:
     assert (story.case.stage, story.round.act_state) == (Stage.ASKED, ActState.PARKED)
     assert story.wake is None
     assert story.happens(Claim(Kind.BILLING_SUSPEND, 1)) is Verdict.GO
+
+
+def test_a_refusal_told_twice_is_one() -> None:
+    story = suspending()
+    story.declines(Kind.BILLING_SUSPEND)
+
+    assert story.happens(Declined(Act.SUSPEND, 1)) is Verdict.UNCHANGED
+
+
+@pytest.mark.parametrize(("act", "version"), [(Act.SUSPEND, 2), (Act.CANCEL, 1)])
+def test_a_refusal_of_something_else_parks_nothing(act: Act, version: int) -> None:
+    assert suspending().happens(Declined(act, version)) is Verdict.UNCHANGED
 
 
 def test_use_ends_a_round_whose_suspension_is_parked() -> None:

@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from app.lifecycle import step, wake_at
 from app.lifecycle.case import (
     ACT_OF,
+    TEN_MINUTES,
+    TEN_SECONDS,
     Acknowledged,
     Act,
     ActState,
@@ -28,6 +30,7 @@ from app.lifecycle.case import (
     HandedOver,
     Kind,
     NotDone,
+    Outcome,
     Reach,
     Stage,
     Step,
@@ -36,6 +39,7 @@ from app.lifecycle.case import (
     Undelivered,
     Used,
     Verdict,
+    Why,
     Word,
 )
 from app.policy import Policy
@@ -87,6 +91,7 @@ class Truth:
     unreachable: bool = False
     used: bool = False
     word: Word | None = None
+    kept_at: datetime | None = None
 
 
 class Walker(Story):
@@ -96,6 +101,7 @@ class Walker(Story):
         super().__init__(**how)
         self.judged = judged
         self.truths: dict[int, Truth] = {}
+        self.peace: date | None = None
         self.issued: set[tuple[int, Kind, int]] = set()
         self.seen: Counter[str] = Counter()
         self.trace: list[object] = []
@@ -143,6 +149,7 @@ class Walker(Story):
                 pass
 
     def _hear(self, truth: Truth, word: Word, verdict: Verdict) -> None:
+        self._hear_keep(truth, word, verdict)
         if verdict is Verdict.DOUBTED:
             truth.word = None
         elif word in (Word.KEEP, Word.RESUME, Word.CANCEL, Word.UNDO) and verdict in (
@@ -150,6 +157,20 @@ class Walker(Story):
             Verdict.UNCHANGED,
         ):
             truth.word = word
+
+    def _hear_keep(self, truth: Truth, word: Word, verdict: Verdict) -> None:
+        """Note an accepted keep; only an undo or a contradiction right after it takes it back."""
+        since = self.now - truth.kept_at if truth.kept_at else None
+        doubted = verdict is Verdict.DOUBTED and since is not None and since <= TEN_SECONDS
+        undone = word is Word.UNDO and verdict is Verdict.APPLIED
+        if self.round.outcome is Outcome.KEPT and since is None and verdict is Verdict.APPLIED:
+            truth.kept_at, self.peace = self.now, self._peace_from(self.now)
+        elif doubted or (undone and since is not None and since <= TEN_MINUTES):
+            truth.kept_at = self.peace = None
+
+    def _peace_from(self, moment: datetime) -> date:
+        day = moment.astimezone(self.case.subscription.zone).date()
+        return self.policy.terms.ask_again_after.after(day)
 
     # --- what must hold ----------------------------------------------------------------------
 
@@ -180,7 +201,8 @@ class Walker(Story):
         zone, hearing = self.case.subscription.zone, self.case.hearing
         assert truth.handed is not None, "nobody is suspended without a notice handed over"
         assert not truth.unreachable, "or after it came back"
-        assert not truth.used, "or after they used it"
+        assert retried or not truth.used, "or after they used it"
+        assert truth.kept_at is None, "or after they kept it"
         last = truth.handed.astimezone(zone).date() + timedelta(days=WINDOW)
         today = self.now.astimezone(zone).date()
         assert today > last, "or before the last day of the window is over where they live"
@@ -196,6 +218,9 @@ class Walker(Story):
         if old is None or new is None:
             return
         assert new.number in (old.number, old.number + 1)
+        if new.number > old.number and new.why not in (Why.OWN_CANCEL, Why.BILLING_CANCEL):
+            today = self.now.astimezone(self.case.subscription.zone).date()
+            assert self.peace is None or today >= self.peace, "who kept it is left in peace"
         if new.number == old.number:
             assert new.act_version >= old.act_version
             if new.act is not None and new.act is not old.act:
@@ -323,6 +348,32 @@ class Walker(Story):
         self.sees(**changes[choice % len(changes)])
         self.ticks()
 
+    def tries_again(self, choice: int) -> None:
+        """Claim once more an act whose outcome nobody knows."""
+        acts = [each for each in self.claimed if each.kind in ACT_OF]
+        if acts:
+            effect = acts[choice % len(acts)]
+            self.happens(Claim(effect.kind, effect.version))
+
+    def drifts(self, choice: int) -> None:
+        """Let facts change that no event has told of yet, as between two transactions."""
+        truth, today = (
+            self.truths.get(self.case.round.number) if self.case.round else None,
+            self.now,
+        )
+        if choice % 4 == 0:
+            self.case = replace(
+                self.case, subscription=replace(self.case.subscription, last_used_on=today.date())
+            )
+            if truth is not None and truth.known != today.date():
+                truth.used = True
+        elif choice % 4 == 1:
+            self.case = replace(self.case, reach=Reach.NO_ADDRESS)
+        elif choice % 4 == 2:
+            self.sees(heard_until=today.date() - timedelta(days=2))
+        else:
+            self.sees(lifted_at=today)
+
     def is_confused(self, choice: int) -> None:
         """Hear what cannot be: another act, another number, a notice nobody claimed."""
         number, act = choice % 3, list(Act)[choice % 3]
@@ -350,6 +401,8 @@ MOVES: dict[str, Callable[[Walker, int], None]] = {
     "is told": Walker.is_told,
     "is heard": Walker.is_heard,
     "is confused": Walker.is_confused,
+    "tries again": Walker.tries_again,
+    "drifts": Walker.drifts,
 }
 # What moves a life on comes up more often than what ends it.
 LIKELY = [
@@ -372,13 +425,54 @@ WALKS: st.SearchStrategy[Moves] = st.binary(min_size=40, max_size=70).map(
 TO_ASKED = [("looks", 1), ("works", 1), ("hears back", 0)]
 TO_OVERDUE = [*TO_ASKED, ("looks", 1), ("looks", 1), ("looks", 1)]
 TO_SUSPENDING = [*TO_OVERDUE, ("works", 2)]
+TO_REMINDED = [*TO_ASKED, ("looks", 1), ("works", 1)]
+TO_PARKED = [*TO_SUSPENDING, ("hears back", 2)]
 TO_SUSPENDED = [*TO_SUSPENDING, ("hears back", 0)]
 TO_CANCELING = [*TO_ASKED, ("speaks", 21), ("works", 1)]
 TO_CANCELED = [*TO_CANCELING, ("hears back", 0)]
+TO_KEPT = [*TO_ASKED, ("speaks", 0), ("pauses", 12)]
 TO_RESUMING = [*TO_SUSPENDED, ("works", 1), ("hears back", 0), ("speaks", 2), ("works", 1)]
 STARTS: st.SearchStrategy[Moves] = st.sampled_from(
-    [[], TO_ASKED, TO_OVERDUE, TO_SUSPENDING, TO_SUSPENDED, TO_CANCELING, TO_CANCELED, TO_RESUMING]
+    [
+        [],
+        TO_ASKED,
+        TO_OVERDUE,
+        TO_SUSPENDING,
+        TO_SUSPENDED,
+        TO_CANCELING,
+        TO_CANCELED,
+        TO_RESUMING,
+        TO_KEPT,
+        TO_PARKED,
+        TO_REMINDED,
+    ]
 )
+
+
+# Right before an act, whatever might stop it happens, and then all goes on as if it had not.
+DANGERS = [
+    "speaks",
+    "speaks",
+    "speaks",
+    "pauses",
+    "drifts",
+    "drifts",
+    "is lost",
+    "comes by",
+    "is told",
+]
+DANGEROUS: st.SearchStrategy[Moves] = st.lists(
+    st.tuples(st.sampled_from(DANGERS), st.integers(0, 60)), min_size=1, max_size=4
+)
+INSISTING: Moves = [
+    ("tries again", 0),
+    ("hears back", 3),
+    ("has moved", 0),
+    *[("works", 1)] * 2,
+    *[("looks", 1)] * 3,
+    *[("works", 1)] * 2,
+    ("tries again", 0),
+]
 
 
 def walker(terms: Policy, zone: str, **facts: Any) -> Walker:

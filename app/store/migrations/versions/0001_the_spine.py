@@ -158,6 +158,7 @@ def upgrade() -> None:
         sa.Column("interval", sa.Text(), nullable=False),
         sa.Column("anchor", sa.DateTime(timezone=True), nullable=False),
         sa.Column("renews_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("paid_until", sa.DateTime(timezone=True), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("product_key", "external_id", name=op.f("sandbox_account_pkey")),
     )

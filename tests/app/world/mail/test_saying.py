@@ -31,7 +31,7 @@ def test_an_amount_is_stated_as_its_currency_counts(
 
 
 def test_a_deadline_names_its_weekday() -> None:
-    assert say.weekday(date(2026, 10, 3), "en_GB") == "Saturday 3 October 2026"
+    assert say.weekday(date(2026, 10, 3), "en_GB") == "Saturday, 3 October 2026"
 
 
 def test_a_time_names_its_zone() -> None:

@@ -1,0 +1,85 @@
+"""Signed links: they open what they were made for, and nothing else."""
+
+import string
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.links import Links
+
+ONE, TWO = "key-one-0123456789-0123456789-0123456789", "key-two-0123456789-0123456789-0123456789"
+LINKS = Links([ONE], "https://keep.example/")
+TOKEN = LINKS.answer_token(7, 3)
+ALPHABET = string.ascii_letters + string.digits + "-_."
+
+
+def test_a_token_opens_what_it_was_made_for() -> None:
+    assert LINKS.read_answer(TOKEN) == (7, 3)
+
+
+def test_the_address_ends_in_the_token() -> None:
+    assert LINKS.answer_url(7, 3) == f"https://keep.example/a/{TOKEN}"
+
+
+def test_a_token_with_any_character_flipped_opens_nothing_else() -> None:
+    for place in range(len(TOKEN)):
+        # The last character of a signature has two bits to spare.
+        same = (7, 3) if place == len(TOKEN) - 1 else None
+        for mark in ALPHABET.replace(TOKEN[place], ""):
+            flipped = TOKEN[:place] + mark + TOKEN[place + 1 :]
+            assert LINKS.read_answer(flipped) in (None, same)
+
+
+def test_a_token_cut_anywhere_opens_nothing() -> None:
+    for end in range(len(TOKEN)):
+        assert LINKS.read_answer(TOKEN[:end]) is None
+        assert LINKS.read_answer(TOKEN[end + 1 :]) is None
+
+
+@pytest.mark.parametrize("token", ["", ".", "a.b", "ä.ö", "\ud800", "a" * 5000, "\x00", TOKEN * 2])
+def test_what_is_no_token_opens_nothing(token: str) -> None:
+    assert LINKS.read_answer(token) is None
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=80))
+def test_no_text_opens_anything(text: str) -> None:
+    assert LINKS.read_answer(text) is None
+
+
+def test_a_token_of_another_installation_opens_nothing() -> None:
+    assert Links([TWO], "").read_answer(TOKEN) is None
+
+
+def test_the_id_of_a_notice_opens_nothing() -> None:
+    local = LINKS.notice_id(7, 3, "ask", 1)
+    assert LINKS.read_answer(local) is None
+    assert LINKS.read_answer(local.partition(".")[2]) is None
+
+
+def test_while_keys_rotate_old_links_open_and_new_ones_are_made_with_the_new_key() -> None:
+    both = Links([TWO, ONE], "")
+    assert both.read_answer(TOKEN) == (7, 3)
+    assert both.answer_token(7, 3) == Links([TWO], "").answer_token(7, 3)
+
+
+def test_once_a_key_is_dropped_its_links_open_nothing() -> None:
+    old = Links([ONE], "").answer_token(7, 3)
+    assert Links([TWO], "").read_answer(old) is None
+
+
+def test_the_copies_of_a_notice_have_one_id_and_different_notices_different_ones() -> None:
+    ids = {
+        LINKS.notice_id(*each)
+        for each in [(7, 3, "ask", 1), (7, 3, "ask", 1), (7, 3, "reminder", 1), (7, 3, "ask", 2)]
+    }
+    assert len(ids) == 3
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**63), st.integers(0, 65_535))
+def test_every_round_of_every_subscription_has_a_link(subscription: int, number: int) -> None:
+    token = LINKS.answer_token(subscription, number)
+    assert LINKS.read_answer(token) == (subscription, number)
+    assert set(token) <= set(ALPHABET)

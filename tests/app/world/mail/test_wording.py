@@ -1,0 +1,217 @@
+"""What notices say: nine facts in every ask, receipts that state who decided what and when."""
+
+import itertools
+import re
+from typing import Any
+
+import jinja2
+import pytest
+from jinja2 import meta
+
+from app.world.mail import say
+from app.world.mail.brief import NOTICES
+from app.world.mail.draft import languages, source, tongue
+from app.world.mail.facts import BRAND_FACTS, CHOICES, FACTS
+from tests.app.world.mail.build import BRAND, BRIEF, Mail, brand, brief, written
+
+DASH = "\N{EN DASH}"
+RECEIPTS = ("kept", "canceled", "suspended", "resumed")
+WITHOUT = ("suspend", "cancel_at_period_end", "nothing")
+SILENCE = {
+    "suspend": "we suspend your subscription and stop charging you",
+    "cancel_at_period_end": "we cancel your subscription",
+    "nothing": "nothing changes: your subscription goes on, and you are charged as before",
+}
+USE: dict[str, dict[str, Any]] = {
+    "never_used": {"last_used_on": None},
+    "unused": {},
+    "before_renewal": {"interval": "year"},
+}
+
+
+def both(mail: Mail) -> tuple[str, str]:
+    """Give the words of both parts, blanks run together."""
+    return " ".join(mail.text.split()), mail.words
+
+
+# --- the ask -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reason", USE)
+@pytest.mark.parametrize("without", WITHOUT)
+@pytest.mark.parametrize("erased", [True, False])
+@pytest.mark.parametrize("charged", [True, False])
+def test_every_ask_states_nine_facts_in_both_parts(
+    reason: str, without: str, *, erased: bool, charged: bool
+) -> None:
+    facts: dict[str, Any] = {"reason": reason, "without_answer": without, **USE[reason]}
+    facts |= {} if erased else {"erase_on": None}
+    facts |= {} if charged else {"next_charge": None}
+    for words in both(written(**facts)):
+        assert_who_and_why(words)
+        assert f"Subscription: Northlight TV {DASH} Family" in words
+        price = "£13.49 a year" if reason == "before_renewal" else "£13.49 a month"
+        charge = "20 October 2026" if charged else "no date is set"
+        assert f"Price: {price}" in words
+        assert f"Next charge: {charge}" in words
+        used = "never, since it began on 14 March 2021" if reason == "never_used" else "2 January"
+        assert f"Last used: {used}" in words
+        assert "by the end of Thursday, 1 October 2026" in words
+        assert SILENCE[without] in words
+        assert "Keep my subscription" in words
+        assert "Cancel my subscription" in words
+        assert ("at least 5 August 2027" if erased else "nothing to be erased") in words
+        assert "undo your answer, or come back" in words
+        assert "if you object" in words
+
+
+def assert_who_and_why(words: str) -> None:
+    """Check that somebody names himself and says why he writes."""
+    assert "You pay for Northlight TV" in words
+    assert "have not used it" in words
+    assert "Northlight TV writes to you because you have a subscription there" in words
+
+
+def test_an_ask_before_a_renewal_says_so() -> None:
+    assert "before it renews on 20 October 2026" in written(reason="before_renewal").text
+    assert "before it renews" not in written(reason="unused").text
+
+
+def test_a_charge_before_the_deadline_is_told() -> None:
+    early = brief().next_charge.replace(month=9, day=15)  # type: ignore[union-attr]
+    told = "The charge of 15 September 2026 falls before that date"
+    assert told in written(next_charge=early).text
+    assert "falls before that date" not in written().text
+    assert "falls before that date" not in written(next_charge=early, without_answer="nothing").text
+
+
+def test_an_ask_without_a_deadline_promises_none() -> None:
+    text = written(answer_by=None, without_answer="nothing").text
+    assert "no deadline" in text
+    assert "Nothing changes: your subscription goes on" in text
+
+
+@pytest.mark.parametrize("notice", ["ask", "reminder"])
+def test_keep_and_cancel_are_equals(notice: str) -> None:
+    page = written(notice=notice).page
+    cells = page.styles_of("td", "background: #23405c") or page.styles_of(
+        "td", "text-align: center"
+    )
+    assert len(cells) == 2
+    assert cells[0] == cells[1]
+    buttons = page.styles_of("a", "display: block")
+    assert len(buttons) == 2
+    assert buttons[0] == buttons[1]
+    assert page.links().count(BRIEF.answer_url) == 2
+
+
+# --- receipts ----------------------------------------------------------------------------------
+
+DECIDED = {"kept": "keep", "canceled": "cancel", "suspended": "suspend", "resumed": "resume"}
+BY = {
+    "subscriber": "you, on your answer page",
+    "app": "you, inside Northlight TV",
+    "silence": "us, because we did not hear from you",
+}
+
+
+@pytest.mark.parametrize("notice", RECEIPTS)
+@pytest.mark.parametrize("decided_by", BY)
+def test_a_receipt_states_what_was_decided_by_whom_and_when(notice: str, decided_by: str) -> None:
+    for words in both(written(notice=notice, decided_by=decided_by)):
+        assert f"Decided: {DECIDED[notice]} Northlight TV {DASH} Family" in words
+        assert f"By: {BY[decided_by]}" in words
+        assert "When: 3 September 2026, 14:05 (BST)" in words
+        assert BRIEF.answer_url in words or BRIEF.answer_url in written(notice=notice).html
+
+
+@pytest.mark.parametrize("notice", ["suspended", "canceled"])
+def test_the_end_of_payment_is_told_with_what_stays_usable(notice: str) -> None:
+    text = written(notice=notice).text
+    assert "no charge from now on" in text
+    assert "20 September 2026, the end of the time you paid for" in text
+    assert "5 August 2027" in text
+    assert "scheduled to be erased" in written(notice=notice, erase_on=None).text
+
+
+def test_what_you_did_and_what_we_did_are_told_apart() -> None:
+    done = [("canceled", "subscriber"), ("canceled", "silence"), ("suspended", "silence")]
+    subjects = [written(notice=notice, decided_by=by).subject for notice, by in done]
+    assert len(set(subjects)) == len(done)
+    assert [subject.startswith("You ") for subject in subjects] == [True, False, False]
+
+
+def test_coming_back_charges_nobody() -> None:
+    text = written(notice="welcome_back").text
+    assert "nothing is charged unless you resume" in text
+    assert "no longer scheduled to be erased" in text
+
+
+# --- every language ------------------------------------------------------------------------------
+
+
+def test_english_is_there_since_all_else_falls_back_to_it() -> None:
+    assert "en" in languages()
+    assert tongue("tlh-XX").folder == "en"
+
+
+@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize("name", [*NOTICES, "_footer", "_words"])
+def test_each_notice_exists_in_each_language(language: str, name: str) -> None:
+    assert source(f"{language}/{name}.md").strip()
+
+
+@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize("notice", NOTICES)
+def test_a_template_uses_no_unknown_variable(language: str, notice: str) -> None:
+    known = {*FACTS, *BRAND_FACTS, *CHOICES, "charged_first"}
+    parsed = jinja2.Environment(autoescape=True).parse(source(f"{language}/{notice}.md"))
+    assert meta.find_undeclared_variables(parsed) <= known
+
+
+@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize(("without", "erased"), list(itertools.product(WITHOUT, [True, False])))
+def test_every_language_states_the_same_facts(language: str, without: str, *, erased: bool) -> None:
+    facts: dict[str, Any] = {} if erased else {"erase_on": None}
+    mail = written(language=language, without_answer=without, **facts)
+    locale = tongue(language).locale
+    days = [BRIEF.last_used_on, BRIEF.erase_on if erased else None, BRIEF.next_charge]
+    for words in both(mail):
+        assert f"{BRAND.name} {DASH} {BRIEF.plan}" in words
+        assert " ".join(say.money(1349, "GBP", locale).split()) in words
+        assert BRIEF.answer_by is not None
+        assert say.weekday(BRIEF.answer_by, locale) in words
+        for day in filter(None, days):
+            assert say.day(day, locale) in words
+
+
+@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize("notice", NOTICES)
+@pytest.mark.parametrize("bare", [True, False])
+def test_every_wording_reads_like_a_letter(language: str, notice: str, *, bare: bool) -> None:
+    nothing = {"next_charge", "last_used_on", "erase_on", "paid_until"} if bare else set()
+    facts: dict[str, Any] = dict.fromkeys(nothing) | ({"plan": ""} if bare else {})
+    ours = brand(support_url="", app_url="") if bare else BRAND
+    for decided_by, without in itertools.product(BY, WITHOUT):
+        choice = {"decided_by": decided_by, "without_answer": without}
+        assert_reads_well(written(by=ours, notice=notice, language=language, **facts, **choice))
+
+
+def assert_reads_well(mail: Mail) -> None:
+    """Check for gaps, leftovers and stray blanks in the text part and the subject."""
+    letter, _, small_print = mail.text.partition("\n-- \n")
+    assert small_print.strip()
+    assert len(mail.subject) <= 78
+    for text in (letter, small_print, mail.subject):
+        assert not re.search(r"\n{4}", text)
+        assert not re.search(r"[^\n-] {2}|[ \t]\n| [.,;:?](\s|$)|\(\)|\*\*|<[^>]*>|qZx|None", text)
+    for block in letter.split("\n\n"):
+        lines = block.split("\n")
+        items = [line for line in lines if line.startswith("- ")]
+        assert not items or items == lines
+
+
+def test_the_text_part_shows_each_address_once_on_a_line_of_its_own() -> None:
+    lines = written().text.split("\n")
+    assert f"Keep my subscription: {BRIEF.answer_url}" in lines
+    assert f"Cancel my subscription: {BRIEF.answer_url}" in lines
