@@ -138,15 +138,16 @@ def next_wake(product: Product, case: Case, now: datetime) -> datetime | None:
 def unheeded(town: Town, names: list[str]) -> list[str]:
     """Give those who have a moment to be looked at, and no timer or round that wakes by then."""
     product, ids = town.product, {town.id_of(name): name for name in names}
-    hints: dict[int, datetime] = {}
     statement = """select subscription_id, true, min(due_at) from timer group by 1
         union all select subscription_id, false, wake_at from reconfirmation
         where latest and wake_at is not null"""
     with town.database.transaction() as connection:
         found = cases.read(connection, product.id, list(ids), product.hearing, lock=False)
-        for sid, timer, at in connection.execute(text(statement)):
-            if sid in found and timer is (found[sid].stage is Stage.ACTIVE):
-                hints[sid] = at
+        hints = {
+            sid: at
+            for sid, timer, at in connection.execute(text(statement))
+            if sid in found and timer is (found[sid].stage is Stage.ACTIVE)
+        }
     dues = {sid: next_wake(product, case, town.clock.now()) for sid, case in found.items()}
     return [
         f"{ids[sid]}: due {at}, hint {hints.get(sid)}"

@@ -42,9 +42,9 @@ FOLDERS = ("app", "jobs", "email_templates")
 LAYERS = (
     {"jobs", "app.cli"},
     {"app.web"},
-    {"app.engine", "app.guards", "app.usage", "app.mirror", "app.forecast"},
+    {"app.engine", "app.guards", "app.usage", "app.mirror", "app.rows", "app.forecast"},
     {"app.store", "app.world"},
-    {"app.links", "app.signing", "app.settings", "app.clock", "app.embedded"},
+    {"app.links", "app.signing", "app.settings", "app.clock", "app.embedded", "app.personal"},
     {"app.lifecycle"},
     {"app.policy"},
     {"app.errors", "email_templates"},

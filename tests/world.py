@@ -11,7 +11,7 @@ from email.message import EmailMessage
 from typing import Any, Self
 
 from app import policy as policies
-from app.cli.service import open_at_sandbox
+from app.cli.installation import open_at_sandbox
 from app.clock import Clock
 from app.engine.door import Door, Reply
 from app.engine.effects import Effects

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from app.cli.actor import json_option
-from app.cli.service import Service, print_json, service
+from app.cli.installation import Installation, installed, print_json
 from app.errors import Refused
 from app.policy import Period
 from app.store import testclock
@@ -22,7 +22,7 @@ def clock() -> None:
 @json_option
 def show(as_json: bool) -> None:
     """Show what time it is for subscriptions."""
-    with service() as parts:
+    with installed() as parts:
         facts = {"now": parts.clock.now(), "clock": parts.settings.clock}
     if as_json:
         print_json(facts)
@@ -40,7 +40,7 @@ def set_(moment: str) -> None:
         raise click.BadParameter(f"{moment!r} is no time: write 2024-09-01T00:00:00Z") from None
     if to.tzinfo is None:
         raise click.BadParameter(f"{moment!r} has no offset: write 2024-09-01T00:00:00Z")
-    with service() as parts:
+    with installed() as parts:
         _require_test(parts)
         with parts.database.transaction() as connection:
             now = testclock.read(connection)
@@ -62,7 +62,7 @@ def advance(period: str, as_json: bool) -> None:
         how_long = Period.parse(period)
     except ValueError:
         raise click.BadParameter(f"{period!r} is no ISO 8601 duration, such as P30D") from None
-    with service() as parts:
+    with installed() as parts:
         _require_test(parts)
         start = parts.clock.now()
         until = datetime.combine(how_long.after(start.date()), start.timetz())
@@ -96,7 +96,7 @@ class _Bar:
         self.progress.stop()
 
 
-def _require_test(parts: Service) -> None:
+def _require_test(parts: Installation) -> None:
     if parts.settings.clock != "test":
         raise Refused(
             "the clock is the machine's and cannot be moved",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import click
 
 from app.cli.actor import json_option
-from app.cli.service import Service, print_json, service
+from app.cli.installation import Installation, installed, print_json
 from app.errors import Refused
 from app.guards import STALE_FEED, is_stale
 from app.store import migrate, products
@@ -30,7 +30,7 @@ def doctor(as_json: bool) -> None:
     """Check settings, database, schema, clock, relay, products, policies and feeds."""
     found: list[Finding] = []
     try:
-        with service(needs_schema=False) as parts:
+        with installed(needs_schema=False) as parts:
             found += examine(parts)
     except Refused as refused:
         found.append(Finding("settings", well=False, says=refused.what, mend=refused.mend))
@@ -51,7 +51,7 @@ def _print(found: Finding) -> None:
         click.echo(f"      mend: {found.mend}")
 
 
-def examine(parts: Service) -> Iterator[Finding]:
+def examine(parts: Installation) -> Iterator[Finding]:
     """Check the parts of an installation, each on its own."""
     yield Finding(
         "settings",
@@ -80,19 +80,19 @@ def _checked(what: str, look: Callable[[], str], mend: str) -> Finding:
         return Finding(what, well=False, says=type(error).__name__, mend=mend)
 
 
-def _database(parts: Service) -> str:
+def _database(parts: Installation) -> str:
     with parts.database.transaction() as connection:
         version = connection.exec_driver_sql("show server_version").scalar()
     where = "embedded" if parts.settings.database_url is None else "of its own"
     return f"PostgreSQL {version}, {where}"
 
 
-def _schema(parts: Service) -> str:
+def _schema(parts: Installation) -> str:
     migrate.require_newest(parts.database)
     return migrate.newest()
 
 
-def _relay(parts: Service) -> str:
+def _relay(parts: Installation) -> str:
     url = parts.settings.smtp_url
     if url is None:
         raise Refused(
@@ -102,7 +102,7 @@ def _relay(parts: Service) -> str:
         return relay.check()
 
 
-def _products(parts: Service) -> Iterator[Finding]:
+def _products(parts: Installation) -> Iterator[Finding]:
     with parts.database.transaction() as connection:
         found = [products.load(connection, key) for key in products.keys(connection)]
         brakes = products.brakes(connection)
@@ -146,7 +146,7 @@ def _policy(product: Product) -> Finding:
     return Finding(what, well=True, says=f"version {product.policy_version} is in force")
 
 
-def _feeds(parts: Service, product: Product, many: int) -> Finding:
+def _feeds(parts: Installation, product: Product, many: int) -> Finding:
     what, heard = f"feeds of {product.key}", product.hearing.heard_until
     mend = f"reconfirm import usage {product.key} FILE --through DATE"
     if not many or heard is None:

@@ -6,7 +6,7 @@ import click
 import waitress
 
 from app.cli.actor import json_option
-from app.cli.service import Service, print_json, product_of, say, service
+from app.cli.installation import Installation, installed, print_json, product_of, say
 from app.engine.sweep import Pass
 from app.errors import Refused
 from app.store import population
@@ -29,7 +29,7 @@ WORDS = {
 @json_option
 def sweep_(product_key: str | None, dry_run: bool, as_json: bool) -> None:
     """Find who is due and queue what follows: one pass now."""
-    with service() as parts:
+    with installed() as parts:
         if product_key:
             product_of(parts, product_key)
         passes = sweep(parts.database, parts.clock, product_key, dry=dry_run, list_people=dry_run)
@@ -45,7 +45,7 @@ def sweep_(product_key: str | None, dry_run: bool, as_json: bool) -> None:
         )
 
 
-def _facts(parts: Service, done: Pass) -> dict[str, Any]:
+def _facts(parts: Installation, done: Pass) -> dict[str, Any]:
     with parts.database.transaction() as connection:
         names = population.external_ids(connection, [sid for sid, _, _ in done.people])
     return {
@@ -76,7 +76,7 @@ def _print_pass(found: dict[str, Any], *, dry_run: bool) -> None:
 @json_option
 def deliver(until_idle: bool, as_json: bool) -> None:
     """Work off the outbox in the foreground."""
-    with service() as parts, parts.worker() as worker:
+    with installed() as parts, parts.worker() as worker:
         total = worker.until_idle() if until_idle else worker.once()
         while until_idle and worker.waited_for_a_lease():
             total += worker.until_idle()
@@ -93,7 +93,7 @@ def deliver(until_idle: bool, as_json: bool) -> None:
 @click.command("web")
 def web() -> None:
     """Serve the pages that subscribers answer on."""
-    with service() as parts:
+    with installed() as parts:
         app = create_app(parts.database, parts.clock, parts.links, base_url=parts.settings.base_url)
         say(f"Serving on http://{parts.settings.bind} (end with Ctrl-C)")
         waitress.serve(app, listen=parts.settings.bind, threads=4, ident="reconfirm")

@@ -3,7 +3,7 @@
 import click
 
 from app.cli.actor import json_option
-from app.cli.service import print_json, service
+from app.cli.installation import installed, print_json
 from app.engine.explain import Explanation, explain
 from app.errors import NotFound
 from app.store import population, products
@@ -20,7 +20,7 @@ def subject() -> None:
 @json_option
 def explain_(product_key: str, subscription: str, as_json: bool) -> None:
     """Say where a subscription stands, what comes next and what blocks it."""
-    with service() as parts, parts.database.transaction() as connection:
+    with installed() as parts, parts.database.transaction() as connection:
         product = products.load(connection, product_key)
         found = population.find(connection, product.id, subscription)
         if found is None:

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app import personal, rows
 from app.cli.actor import actor_option, json_option
-from app.cli.service import Service, print_json, product_of, say, service
+from app.cli.installation import Installation, installed, print_json, product_of, say
 from app.errors import Refused
 from app.mirror import needs_replan, replan
 from app.store import products
@@ -60,7 +60,7 @@ def subscriptions(
     actor: str,
 ) -> None:
     """Import subscriptions as billing knows them; running it again changes nothing."""
-    with service() as parts:
+    with installed() as parts:
         mirror = parts.mirror(product_of(parts, product_key).billing)
         with opened(
             file, rows.REQUIRED, rows.OPTIONAL, rejects, ignore_extra=ignore_extra
@@ -101,7 +101,7 @@ def usage(
     actor: str,
 ) -> None:
     """Import usage; only the latest day of each person is kept."""
-    with service() as parts:
+    with installed() as parts:
         before, start, end = product_of(parts, product_key), _day(covers_from), _day(through)
         parts.intake.refuse_future(end)
         new = _announce(parts, before.id, feed)
@@ -117,7 +117,7 @@ def usage(
         say(f"Feed {feed!r} counts from today on: --covers-from DATE says since when it covers.")
 
 
-def _record_all(parts: Service, product_key: str, lines: "Lines", actor: str) -> list[date]:
+def _record_all(parts: Installation, product_key: str, lines: "Lines", actor: str) -> list[date]:
     """Record every batch; give the latest day told."""
     now = parts.clock.now()
     latest: list[date] = []
@@ -155,7 +155,7 @@ def _latest(batch: Sequence[tuple[str, str, date]], kind: str) -> dict[str, date
     return days
 
 
-def _announce(parts: Service, product_id: int, name: str) -> bool:
+def _announce(parts: Installation, product_id: int, name: str) -> bool:
     """Make the feed known before its lines are read; say whether it is new.
 
     Until it has spoken the product counts as unheard, so an import that breaks off asks nobody.

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from app import policy as policy_rules
 from app.cli.actor import actor_option, json_option
-from app.cli.service import Service, print_json, product_of, say, service
+from app.cli.installation import Installation, installed, print_json, product_of, say
 from app.errors import Conflict, Refused
 from app.mirror import needs_replan, replan
 from app.store import cases, population, products
@@ -29,7 +29,7 @@ def policy() -> None:
 @json_option
 def show(product_key: str, version: int | None, as_json: bool) -> None:
     """Show the policy in force, or one version, and which versions there are."""
-    with service() as parts, parts.database.transaction() as connection:
+    with installed() as parts, parts.database.transaction() as connection:
         row = products.row_of(connection, product_key)
         listed = [
             {
@@ -61,7 +61,7 @@ def show(product_key: str, version: int | None, as_json: bool) -> None:
 def propose(product_key: str, file: Path, as_json: bool, actor: str) -> None:
     """Check a policy and write it down as a new version; nothing changes yet."""
     raw = _read_json(file)
-    with service() as parts, parts.database.transaction() as connection:
+    with installed() as parts, parts.database.transaction() as connection:
         product = products.load(connection, product_key)
         checked = policy_rules.read(raw, inherit=product.policy)
         body = policy_rules.write(checked)
@@ -90,7 +90,7 @@ def _read_json(file: Path) -> Any:
 @actor_option
 def approve(product_key: str, version: int, actor: str) -> None:
     """Approve a version."""
-    with service() as parts, parts.database.transaction() as connection:
+    with installed() as parts, parts.database.transaction() as connection:
         row = products.row_of(connection, product_key)
         products.proposal(connection, row.id, version)
         products.approve(connection, row.id, version, actor, parts.clock.now())
@@ -104,7 +104,7 @@ def approve(product_key: str, version: int, actor: str) -> None:
 @actor_option
 def activate(product_key: str, version: int, actor: str) -> None:
     """Put a version in force: it changes the next notice, never the last one."""
-    with service() as parts:
+    with installed() as parts:
         before = product_of(parts, product_key)
         with parts.database.transaction() as connection:
             proposed = products.proposal(connection, before.id, version)
@@ -121,7 +121,7 @@ def activate(product_key: str, version: int, actor: str) -> None:
     click.echo(f"version {version} is in force for {product_key}")
 
 
-def _replan(parts: Service, product_key: str) -> None:
+def _replan(parts: Installation, product_key: str) -> None:
     with parts.database.transaction() as connection:
         total = population.count(connection, products.row_of(connection, product_key).id)
     columns = (TextColumn("Planning"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
@@ -131,7 +131,12 @@ def _replan(parts: Service, product_key: str) -> None:
 
 
 def _note(
-    connection: Connection, parts: Service, product_id: int, what: str, version: int, actor: str
+    connection: Connection,
+    parts: Installation,
+    product_id: int,
+    what: str,
+    version: int,
+    actor: str,
 ) -> None:
     line = HistoryWrite(None, None, what, "command", version)
     cases.insert_history(connection, product_id, parts.clock.now(), actor, [line])

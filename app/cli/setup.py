@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from app import personal
 from app.cli.actor import actor_option, json_option
-from app.cli.service import Service, print_json, product_of, say, service
+from app.cli.installation import Installation, installed, print_json, product_of, say
 from app.errors import NotFound, Refused
 from app.guards import BY_HAND
 from app.mirror import needs_replan, replan
@@ -37,7 +37,7 @@ COLUMNS = {"from": "from_address"}
 @click.command("migrate")
 def migrate_() -> None:
     """Bring the schema up to date; refuses a newer one."""
-    with service(needs_schema=False) as parts:
+    with installed(needs_schema=False) as parts:
         before, after = migrate.upgrade(parts.database)
     done = "was up to date" if before == after else f"migrated from {before or 'nothing'}"
     click.echo(f"schema {after}: {done}")
@@ -69,7 +69,7 @@ def add(key: str, name: str, billing: str, as_json: bool, actor: str) -> None:
         raise click.BadParameter("a key is lower-case letters, digits and dashes, such as tv")
     _check_value("name", name)
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
-    with service() as parts:
+    with installed() as parts:
         with parts.database.transaction() as connection:
             number = products.add(connection, key, name, billing, parts.clock.now())
             products.change(connection, number, {"signing_secrets": [secret]})
@@ -87,7 +87,7 @@ def add(key: str, name: str, billing: str, as_json: bool, actor: str) -> None:
 @json_option
 def list_products(as_json: bool) -> None:
     """List the products."""
-    with service() as parts, parts.database.transaction() as connection:
+    with installed() as parts, parts.database.transaction() as connection:
         found = [products.load(connection, key) for key in products.keys(connection)]
     if as_json:
         print_json([_facts(each) for each in found])
@@ -115,7 +115,7 @@ def _facts(each: products.Product) -> dict[str, Any]:
 def set_product(key: str, values: tuple[str, ...], actor: str) -> None:
     """Set what notices and connectors need, such as from=hello@tv.example timezone=Europe/Paris."""
     given = dict(_setting(each) for each in values)
-    with service() as parts, parts.database.transaction() as connection:
+    with installed() as parts, parts.database.transaction() as connection:
         row = products.row_of(connection, key)
         products.change(connection, row.id, given)
         _note(connection, parts, row.id, "product_set", actor)
@@ -149,7 +149,7 @@ def feed() -> None:
 @json_option
 def list_feeds(product_key: str, as_json: bool) -> None:
     """List the feeds of a product."""
-    with service() as parts, parts.database.transaction() as connection:
+    with installed() as parts, parts.database.transaction() as connection:
         found = products.feeds(connection, products.row_of(connection, product_key).id)
     if as_json:
         names = ("name", "covers_from", "covers_until", "retired_at")
@@ -166,7 +166,7 @@ def list_feeds(product_key: str, as_json: bool) -> None:
 @actor_option
 def retire(product_key: str, name: str, actor: str) -> None:
     """Stop counting a feed; what it told stays."""
-    with service() as parts:
+    with installed() as parts:
         before = product_of(parts, product_key)
         with parts.database.transaction() as connection:
             found = [each for each in products.feeds(connection, before.id) if each.name == name]
@@ -203,7 +203,7 @@ def create(
     """Create a key; it is printed once, and only its hash is kept."""
     key = "rk_" + secrets.token_urlsafe(32)
     digest = hashlib.sha256(key.encode()).digest()
-    with service() as parts, parts.database.transaction() as connection:
+    with installed() as parts, parts.database.transaction() as connection:
         row, now = products.row_of(connection, product_key), parts.clock.now()
         feed_id = products.feed_named(connection, row.id, feed_name, now).id if feed_name else None
         number = products.add_key(connection, row.id, digest, key[:7], scope, feed_id, now)
@@ -220,7 +220,7 @@ def create(
 @json_option
 def list_keys(product_key: str, as_json: bool) -> None:
     """List a product's keys, without the keys."""
-    with service() as parts, parts.database.transaction() as connection:
+    with installed() as parts, parts.database.transaction() as connection:
         rows = products.apikeys(connection, products.row_of(connection, product_key).id)
     if as_json:
         print_json([dict(row._mapping) for row in rows])  # noqa: SLF001 - SQLAlchemy's public name
@@ -236,7 +236,7 @@ def list_keys(product_key: str, as_json: bool) -> None:
 @actor_option
 def revoke(product_key: str, number: int, actor: str) -> None:
     """Revoke a key at once."""
-    with service() as parts, parts.database.transaction() as connection:
+    with installed() as parts, parts.database.transaction() as connection:
         row = products.row_of(connection, product_key)
         if not products.revoke_key(connection, row.id, number, parts.clock.now()):
             raise NotFound(f"there is no live key {number}", "`reconfirm apikey list` shows them")
@@ -261,7 +261,7 @@ def brake_on(product_key: str | None, why: str, actor: str) -> None:
     held = personal.found_in(why)
     if held is not None:
         raise Refused(f"--why holds what looks like {held}", "give a reason without personal data")
-    with service() as parts, parts.database.transaction() as connection:
+    with installed() as parts, parts.database.transaction() as connection:
         number = products.row_of(connection, product_key).id if product_key else None
         now = parts.clock.now()
         changed = products.set_brake(connection, number, BY_HAND, why[:200], actor, now)
@@ -278,7 +278,7 @@ def brake_off(product_key: str | None, why: str, actor: str) -> None:
     held = personal.found_in(why)
     if held is not None:
         raise Refused(f"--why holds what looks like {held}", "give a reason without personal data")
-    with service() as parts, parts.database.transaction() as connection:
+    with installed() as parts, parts.database.transaction() as connection:
         number = products.row_of(connection, product_key).id if product_key else None
         lifted = products.lift_brake(connection, number, None, actor, parts.clock.now())
         _note(connection, parts, number, "brake_off", actor)
@@ -288,7 +288,7 @@ def brake_off(product_key: str | None, why: str, actor: str) -> None:
 
 
 def _note(
-    connection: Connection, parts: Service, product_id: int | None, what: str, actor: str
+    connection: Connection, parts: Installation, product_id: int | None, what: str, actor: str
 ) -> None:
     line = HistoryWrite(None, None, what, "command", None)
     cases.insert_history(connection, product_id or 0, parts.clock.now(), actor, [line])

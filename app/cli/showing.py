@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from app import embedded, settings
 from app.cli.actor import json_option
-from app.cli.service import Service, assemble, print_json, say
+from app.cli.installation import Installation, assemble, print_json, say
 from app.cli.story import Story, begin, set_clock
 from app.engine.effects import Effects
 from app.errors import Refused
@@ -62,7 +62,7 @@ def demo(no_serve: bool, subscribers: int, days: int, seed: int, as_json: bool) 
 
 
 @contextmanager
-def _town() -> Iterator[tuple[Service, Walker, Any]]:
+def _town() -> Iterator[tuple[Installation, Walker, Any]]:
     """Give a service on an empty database of its own, with a mailbox of its own."""
     given = settings.load(
         {"RECONFIRM_CLOCK": "test", "RECONFIRM_DATA_DIR": str(settings.load().data_dir)}

@@ -16,8 +16,8 @@ from sqlalchemy import text
 
 from app import policy as policies
 from app import rows
+from app.cli.installation import Installation
 from app.cli.people import Person, chance, population
-from app.cli.service import Service
 from app.mirror import replan
 from app.store import products, testclock
 from app.usage import Told
@@ -43,7 +43,7 @@ LINK = re.compile(r"https?://\S+/a/[\w.~-]+")
 class Story:
     """One run: its people, what they do, and what came of it."""
 
-    service: Service
+    service: Installation
     walker: Walker
     mailbox: Path
     seed: int
@@ -183,7 +183,7 @@ def _charged_while_suspended(
     return count
 
 
-def begin(service: Service, walker: Walker, mailbox: Path, seed: int, many: int) -> Story:
+def begin(service: Installation, walker: Walker, mailbox: Path, seed: int, many: int) -> Story:
     """Found the product, import its people and a year and more of their habits."""
     now = service.clock.now()
     people = {each.id: each for each in population(seed, many, now.date())}
@@ -208,7 +208,7 @@ def begin(service: Service, walker: Walker, mailbox: Path, seed: int, many: int)
     return Story(service, walker, mailbox, seed, people, app.test_client())
 
 
-def _tell_the_past(service: Service, people: list[Person], today: date) -> None:
+def _tell_the_past(service: Installation, people: list[Person], today: date) -> None:
     last: dict[str, date] = {}
     for each in people:
         start = date.fromisoformat(each.row["started_at"][:10])
@@ -221,7 +221,7 @@ def _tell_the_past(service: Service, people: list[Person], today: date) -> None:
     replan(service.database, service.clock, KEY)
 
 
-def set_clock(service: Service, moment: datetime) -> None:
+def set_clock(service: Installation, moment: datetime) -> None:
     """Set the test clock."""
     with service.database.transaction() as connection:
         testclock.write(connection, moment)

@@ -292,9 +292,20 @@ class _Settling:
     def _done(self, result: Result) -> None:
         task = result.task
         self._apply(task, _done_event(task, result.standing))
+        if task.subscription_id in self.batch.failed:
+            self._not_understood(task)
+            return
         self.done.append(task.id)
         if task.kind is Kind.ASK:
             self.asked.append(task.subscription_id)
+
+    def _not_understood(self, task: Task) -> None:
+        """Keep what was done and the rules choked on: an act to be read back, or for a person."""
+        if task.kind in ACT_OF:
+            until = self.batch.now + LONGEST_PAUSE
+            self.back.append((task.id, until, "rules failed", task.unknown + 1))
+        else:
+            self.parked.append((task.id, "rules failed"))
 
     def _later(self, result: Result, later: Later) -> None:
         task = result.task

@@ -201,8 +201,8 @@ class Sweeper:
         gone = [each.place for each in found if self._judge(batch, each, allowed)]
         if not self.dry:
             due.delete_timers(connection, gone)
-            guards.count_asked(connection, product, self.now, allowed.used, 0)
             batch.flush(connection, ACTOR)
+            guards.count_asked(connection, product, self.now, allowed.used, 0)
         return _Seen(key, batch, allowed)
 
     def _allowance(self, connection: Connection, product: Product, used: int) -> Allowance:

@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from psycopg import Cursor
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql
 
 from app.lifecycle.case import (
@@ -33,7 +33,7 @@ from app.lifecycle.case import (
     lane_of,
 )
 from app.store.database import cursor
-from app.store.tables import reconfirmation
+from app.store.tables import history, outbox, reconfirmation
 
 ROUND_FIELDS = tuple(each.name for each in fields(Round))
 _ENUMS: Mapping[str, Any] = {
@@ -52,6 +52,29 @@ _TYPES = {
     column.name: column.type.compile(dialect=postgresql.dialect())  # type: ignore[no-untyped-call]
     for column in reconfirmation.columns
 }
+_EFFECT = (
+    "product_id",
+    "subscription_id",
+    "round",
+    "lane",
+    "kind",
+    "version",
+    "not_before",
+    "state",
+    "fence",
+    "tries",
+    "unknown",
+)
+_HISTORY = (
+    "product_id",
+    "subscription_id",
+    "round",
+    "at",
+    "what",
+    "why",
+    "version",
+    "actor",
+)
 _READ_ROUNDS = f"""
     select subscription_id, {", ".join(ROUND_FIELDS)}
     from reconfirmation
@@ -161,7 +184,7 @@ def insert_rounds(connection: Connection, product_id: int, rounds: Sequence[Roun
         if any(value is not None for value in column)
     }
     rows = list(zip(*filled.values(), strict=True))
-    _copy(connection, f"copy reconfirmation ({', '.join(filled)}) from stdin", rows)
+    _copy(connection, reconfirmation, list(filled), rows)
 
 
 def update_rounds(connection: Connection, product_id: int, rounds: Sequence[RoundWrite]) -> None:
@@ -228,11 +251,7 @@ def insert_effects(connection: Connection, product_id: int, effects: Sequence[Ef
         )
         for each in effects
     ]
-    columns = (
-        "product_id, subscription_id, round, lane, kind, version, not_before,"
-        " state, fence, tries, unknown"
-    )
-    _copy(connection, f"copy outbox ({columns}) from stdin", rows)
+    _copy(connection, outbox, _EFFECT, rows)
 
 
 def void_effects(connection: Connection, voids: Sequence[tuple[int, int, frozenset[Kind]]]) -> None:
@@ -269,8 +288,7 @@ def insert_history(
         )
         for each in lines
     ]
-    columns = "product_id, subscription_id, round, at, what, why, version, actor"
-    _copy(connection, f"copy history ({columns}) from stdin", rows)
+    _copy(connection, history, _HISTORY, rows)
 
 
 def update_reach(connection: Connection, reaches: Sequence[tuple[int, Reach]]) -> None:
@@ -284,8 +302,31 @@ def update_reach(connection: Connection, reaches: Sequence[tuple[int, Reach]]) -
         )
 
 
-def _copy(connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    if rows:
-        with cursor(connection).copy(statement) as copy:
-            for row in rows:
-                copy.write_row(row)
+def _copy(
+    connection: Connection, table: Table, names: Sequence[str], rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """Copy rows in binary: the types are said once, and not found out for every value."""
+    if not rows:
+        return
+    statement = f"copy {table.name} ({', '.join(names)}) from stdin (format binary)"
+    with cursor(connection).copy(statement) as copy:
+        copy.set_types([_NAMED[_type_of(table, name)] for name in names])
+        for row in rows:
+            copy.write_row(row)
+
+
+_NAMED = {
+    "BIGINT": "int8",
+    "BOOLEAN": "bool",
+    "DATE": "date",
+    "INTEGER": "int4",
+    "SMALLINT": "int2",
+    "TEXT": "text",
+    "TIMESTAMP WITH TIME ZONE": "timestamptz",
+}
+"""The driver's names of the types our tables have."""
+
+
+@lru_cache
+def _type_of(table: Table, name: str) -> str:
+    return table.columns[name].type.compile(dialect=postgresql.dialect())  # type: ignore[no-untyped-call]

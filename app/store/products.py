@@ -108,7 +108,8 @@ _LOAD = """
     from product p
     cross join lateral (
         select max(covers_from) as covers_from,
-               case when bool_and(covers_until is not null) then min(covers_until) end as heard_until
+               case when bool_and(covers_until is not null)
+                    then min(covers_until) end as heard_until
         from feed where product_id = p.id and retired_at is null) f
     cross join lateral (
         select max(lifted_at) as lifted_at

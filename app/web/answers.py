@@ -152,7 +152,6 @@ class Answers:
         return redirect(f"{self._address(token)}{rest}", 303)
 
 
-
 def _read_answer(token: str, number: int) -> Answer:
     """Read the form; anything but exactly one known answer is not understood."""
     words, reasons = request.form.getlist("answer"), request.form.getlist("reason")

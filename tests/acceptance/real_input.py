@@ -23,7 +23,7 @@ from typing import Any
 
 import click
 
-from app.cli.service import print_json, say
+from app.cli.installation import print_json, say
 from tests.acceptance.oracle import (
     Life,
     Person,
@@ -140,8 +140,9 @@ def lives_in(done: Replay) -> dict[str, Life]:
         parts[row.external_id] |= _end(row)
     for who, at, amount, currency in done.charges():
         _add(parts, who, "charges", (at, amount, currency))
-    for who, act, at, _, _ in done.acts():
-        _add(parts, who, "acts", (act, at))
+    for who, act, at, _, replays in done.acts():
+        for _ in range(1 + replays):
+            _add(parts, who, "acts", (act, at))
     for who, kind, at in done.mails():
         _add(parts, who, "mails", (kind, at))
     return {who: Life(**found) for who, found in parts.items()}

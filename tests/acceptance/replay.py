@@ -1,15 +1,14 @@
 """Two years of real use, replayed day by day through the whole application on its test clock.
 
-Everything is put together as `app.cli.service` does it, on the sandbox billing; only the relay is
-one's own: it takes every mail and remembers to whom, which, and when. At 00:00Z of day D those who
-start on D are imported, the use of day D-1 is told, and the clock walks on to the next day.
+Everything is put together as `app.cli.installation` does it, on the sandbox billing. Only the relay
+is one's own: it takes every mail and remembers to whom, which, and when. At 00:00Z of day D those
+who start on D are imported, the use of day D-1 is told, and the clock walks on to the next day.
 """
 
 import csv
 import gzip
 import re
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -22,7 +21,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import event, text
 
 from app import embedded, policy, rows, settings
-from app.cli.service import Service, assemble
+from app.cli.installation import Installation, assemble
 from app.clock import Clock
 from app.engine.effects import Effects
 from app.mirror import replan
@@ -33,6 +32,7 @@ from app.world.billing import sandbox
 from app.world.outcome import Done, No, Outcome
 from jobs.outbox import Worker
 from jobs.walk import Walker
+from tests.acceptance.oracle import midnight_utc
 
 Row = dict[str, str]
 PRODUCT, FEED, ACTOR = "television", "app", "cli:acceptance"
@@ -47,11 +47,6 @@ ROUNDS = text(
        join contact c on c.subscription_id = s.id order by s.external_id, r.number"""
 )
 LEFT = text("select kind || ' ' || state as what, count(*) as many from outbox group by 1")
-
-
-def midnight(day: date) -> datetime:
-    """Give 00:00Z of a day."""
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
 @dataclass
@@ -120,7 +115,7 @@ def _batches(lines: Sequence[Row], size: int) -> Iterator[Sequence[Row]]:
 class Replay:
     """The application with one product, and the files it lives through."""
 
-    parts: Service
+    parts: Installation
     files: Files
     relay: CountingRelay
 
@@ -130,25 +125,24 @@ class Replay:
         span: tuple[date, date],
         covers_from: date,
         progress: Callable[[date], None],
-    ) -> Counter[str]:
-        """Live from the first day to the last under a policy; count what was done."""
+    ) -> None:
+        """Live from the first day to the last under a policy."""
         start, end = span
         self._begin(body, start, covers_from)
         walker = self._walker()
-        done: Counter[str] = Counter()
         day = start
         while day < end:
             day += ONE_DAY
-            done += walker.advance(midnight(day))
+            walker.advance(midnight_utc(day))
             self.join(self.files.starting.get(day, []))
             self.tell(self.files.using.get(day - ONE_DAY, []), None, day - ONE_DAY)
             progress(day)
-        return done + walker.settle()
+        walker.settle()
 
     def _begin(self, body: dict[str, Any], start: date, covers_from: date) -> None:
         with self.parts.database.transaction() as connection:
-            testclock.write(connection, midnight(start))
-            number = products.add(connection, PRODUCT, "Television", "sandbox", midnight(start))
+            testclock.write(connection, midnight_utc(start))
+            number = products.add(connection, PRODUCT, "Television", "sandbox", midnight_utc(start))
             given = {"from_address": "hello@tv.example", "support_url": "https://tv.example/help"}
             products.change(connection, number, given)
         self.join(_until(self.files.starting, start))
@@ -210,9 +204,10 @@ class Replay:
             return {row.what: row.many for row in connection.execute(LEFT)}
 
     def mails(self) -> Iterator[tuple[str, str, datetime]]:
-        """Give (person, kind, moment) of every mail; each address begins with the person's id."""
+        """Give (person, kind, moment) of every mail."""
+        owners = {row["email"]: row["id"] for some in self.files.starting.values() for row in some}
         for to, kind, at in self.relay.taken:
-            yield to.partition("@")[0], kind, at
+            yield owners[to], kind, at
 
 
 @contextmanager

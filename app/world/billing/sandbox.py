@@ -271,7 +271,6 @@ def _write(connection: Connection, order: Order, state: str, paid_until: datetim
     )
 
 
-
 def avoided(connection: Connection, product: str, now: datetime) -> dict[str, tuple[int, int]]:
     """Give, by currency, how many charges and minor units were not taken since accounts stopped."""
     rows = connection.execute(

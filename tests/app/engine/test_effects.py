@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from app.engine import briefs
+from app.engine import door as doors
 from app.engine import effects as engine
 from app.engine.effects import (
     BILLING,
@@ -160,6 +161,18 @@ def test_a_lane_goes_in_order(town: Town) -> None:
     )
     assert [task.kind for task in claim(town)] == [Kind.ASK]
     assert claim(town) == []
+    assert kinds(town, "ada") == ["notice.ask", "notice.suspended"]
+
+
+def test_what_is_parked_in_one_round_does_not_block_another(town: Town) -> None:
+    ada(town)
+    rows(
+        town.database,
+        "insert into outbox (id, product_id, subscription_id, round, lane, kind, version,"
+        " not_before, state, fence, tries, unknown) overriding system value select -1, product_id,"
+        " subscription_id, 7, lane, 'notice.kept', 1, not_before, 'parked', 0, 0, 0 from outbox",
+    )
+    assert [task.kind for task in claim(town)] == [Kind.ASK]
 
 
 def test_a_parked_effect_blocks_its_lane_of_that_round_only(town: Town) -> None:
@@ -481,6 +494,49 @@ def test_a_suspension_without_a_contact_is_still_told_to_billing(town: Town) -> 
     rows(town.database, "delete from contact")
     (task,) = claim(town, BILLING)
     assert task.order is not None
+
+
+def choke(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doors, "step", lambda *_: 1 / 0)
+
+
+def test_an_act_that_was_done_and_that_the_rules_choke_on_is_read_back_later(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent(town)
+    (task,) = claim(town, BILLING)
+    choke(monkeypatch)
+    acknowledge(town, task, Done(), Standing("paused", None))
+    monkeypatch.undo()
+    assert waiting(town, "ada") == [("billing.suspend", "pending")]
+    town.clock.advance(6 * HOUR)
+    (again,) = claim(town, BILLING)
+    assert again.check_first
+    acknowledge(town, again, Done(), Standing("paused", None))
+    assert town.stage("ada") == "suspended"
+
+
+def test_a_notice_that_went_out_and_that_the_rules_choke_on_waits_for_a_person(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada(town)
+    (task,) = claim(town)
+    choke(monkeypatch)
+    acknowledge(town, task, Done())
+    monkeypatch.undo()
+    assert waiting(town, "ada") == [("notice.ask", "parked")]
+
+
+def test_an_effect_that_the_rules_choke_on_is_tried_again_later(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada(town)
+    choke(monkeypatch)
+    assert claim(town) == []
+    monkeypatch.undo()
+    assert waiting(town, "ada") == [("notice.ask", "pending")]
+    town.clock.advance(6 * HOUR)
+    assert len(claim(town)) == 1
 
 
 # --- the brake ---------------------------------------------------------------------------------

@@ -492,6 +492,27 @@ def test_nobody_is_asked_beyond_the_day_that_was_told(town: Town) -> None:
     assert town.sweep().counts["asked"] == 1
 
 
+def test_a_timer_that_nobody_can_judge_yet_stays_as_it_is(town: Town) -> None:
+    started = "2023-09-01T00:00:00Z"  # due when 2 September begins, which is today in the east
+    town.join(row("ada", started_at=started, timezone="Pacific/Kiritimati"))
+    before = rows(town.database, "select ctid::text, due_at from timer")
+    assert before[0][1] < town.clock.now()
+    assert not town.sweep().counts
+    assert rows(town.database, "select ctid::text, due_at from timer") == before
+    town.hear(START.date())
+    assert town.sweep().counts["asked"] == 1
+
+
+def test_who_cannot_be_judged_yet_holds_up_nobody_behind(town: Town) -> None:
+    town.join(
+        row("ada", started_at="2023-09-01T00:00:00Z", timezone="Pacific/Kiritimati"),
+        row("bob", started_at="2023-08-31T00:00:00Z", timezone="Pacific/Pago_Pago"),
+    )
+    assert timers(town, "ada") < timers(town, "bob")
+    assert in_batches(town, 1).counts == {"asked": 1}
+    assert town.stage("bob") == "asked"
+
+
 def test_nobody_is_suspended_before_the_window_was_told_whole(town: Town) -> None:
     town.join(row("ada"))
     asked(town, "ada")

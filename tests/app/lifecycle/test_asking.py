@@ -358,6 +358,28 @@ def test_an_ask_is_not_sent_to_who_has_just_canceled() -> None:
     assert story.happens(Claim(Kind.ASK, 1)) is Verdict.VOID
 
 
+def test_an_ask_that_was_handed_over_is_not_sent_again() -> None:
+    assert asked().happens(Claim(Kind.ASK, 1)) is Verdict.VOID
+
+
+def test_a_hand_over_of_an_ask_that_nobody_claimed_promises_nothing() -> None:
+    story = queued()
+    story.happens(HandedOver(Kind.ASK, 1))
+
+    assert (story.round.asked_at, story.round.answer_by) == (None, None)
+
+
+def test_a_retry_never_states_an_earlier_date() -> None:
+    story = queued(zone=ZoneInfo("Pacific/Kiritimati"), now="2024-01-20")
+    story.goes_to("2024-02-02T19:00")
+    story.claims(Kind.ASK)
+    story.billing_tells(zone=ZoneInfo("Etc/GMT+12"))
+    story.goes_to("2024-02-03T00:00")
+    story.happens(Claim(Kind.ASK, 1))
+
+    assert story.round.stated_by == day("2024-03-04")
+
+
 # --- reminders -----------------------------------------------------------------------------
 
 
@@ -445,6 +467,14 @@ def test_a_reminder_is_not_sent_to_who_used_it_meanwhile() -> None:
 
     assert story.claims(Kind.REMINDER) is Verdict.VOID
     assert story.round.outcome is Outcome.RETURNED
+
+
+def test_a_reminder_already_on_its_way_is_not_sent_after_a_return() -> None:
+    story = asked()
+    story.goes_to("2024-02-09T10:00").ticks()
+    story.uses()
+
+    assert story.happens(Claim(Kind.REMINDER, 1)) is Verdict.VOID
 
 
 def test_a_reminder_keeps_to_the_hours() -> None:

@@ -7,7 +7,21 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from app.lifecycle import step
-from app.lifecycle.case import Act, Claim, Kind, Outcome, Reach, Stage, Told, Verdict, Why, Word
+from app.lifecycle.case import (
+    BRAKED,
+    Act,
+    Claim,
+    Kind,
+    Lane,
+    Outcome,
+    Reach,
+    Stage,
+    Told,
+    Verdict,
+    Why,
+    Word,
+    lane_of,
+)
 from app.lifecycle.dates import next_charge, within_hours
 from tests.app.lifecycle.build import (
     Story,
@@ -359,6 +373,21 @@ def test_a_receipt_to_nowhere_is_noted_and_not_sent(reach: Reach) -> None:
     assert story.notes[-1] == ("notice.suspended_not_sent", str(reach))
 
 
+def test_what_tells_billing_waits_for_no_notice_and_no_notice_for_it() -> None:
+    lanes = {kind: lane_of(kind) for kind in Kind}
+
+    assert {kind for kind, lane in lanes.items() if lane is Lane.BILLING} == {
+        Kind.BILLING_SUSPEND,
+        Kind.BILLING_RESUME,
+        Kind.BILLING_CANCEL,
+    }
+    assert {*lanes.values()} == {Lane.BILLING, Lane.NOTICE}
+
+
+def test_a_brake_stops_asks_reminders_and_suspensions_and_nothing_else() -> None:
+    assert set(BRAKED) == {Kind.ASK, Kind.REMINDER, Kind.BILLING_SUSPEND}
+
+
 # --- charges -------------------------------------------------------------------------------
 
 
@@ -373,6 +402,7 @@ def test_a_receipt_to_nowhere_is_noted_and_not_sent(reach: Reach) -> None:
         ("year", "2020-02-29T08:00", "2023-03-01", "2024-02-29T08:00"),
         ("week", "2014-01-01T08:00", "2024-03-10", "2024-03-13T08:00"),
         ("day", "2014-01-01T08:00", "2024-03-10T09:00", "2024-03-11T08:00"),
+        ("day", "2024-03-08T08:00", "2024-03-08T09:00", "2024-03-09T08:00"),
         ("month", "2024-06-01T08:00", "2024-03-10", "2024-06-01T08:00"),
     ],
 )

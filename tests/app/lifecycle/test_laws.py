@@ -2,16 +2,19 @@
 
 from collections import Counter
 from datetime import date, timedelta
+from itertools import product
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.policy import Policy
 from tests.app.lifecycle.build import asked, at, policy
 from tests.app.lifecycle.walk import (
-    DANGEROUS,
+    DANGERS,
     INSISTING,
+    NEAR_AN_ACT,
     POLICIES,
     STARTS,
     TO_ASKED,
@@ -70,19 +73,11 @@ def test_every_law_holds_in_every_life_however_deep() -> None:
     assert {place: seen[place] for place in DEEP if seen[place] < 5} == {}
 
 
-def test_whatever_might_stop_an_act_does_however_much_billing_insists() -> None:
-    seen: Counter[str] = Counter()
-
-    @LIVES
-    @given(st.sampled_from(POLICIES), st.sampled_from(ZONES), STARTS, DANGEROUS, DANGEROUS)
-    def live(terms: Policy, zone: str, start: Moves, first: Moves, second: Moves) -> None:
-        life = walker(terms, zone)
-        for moves in (start, first, INSISTING, second, INSISTING):
-            life.walks(moves)
-        seen.update(life.seen)
-
-    live()
-    assert seen["suspended by silence"] > 20
+@pytest.mark.parametrize("near", NEAR_AN_ACT)
+def test_whatever_might_stop_an_act_does_however_much_billing_insists(near: str) -> None:
+    for first, second in product(DANGERS, repeat=2):
+        life = walker(POLICIES[0], "UTC")
+        life.walks([*NEAR_AN_ACT[near], first, second, *INSISTING])
 
 
 # --- what a decision may depend on -----------------------------------------------------------

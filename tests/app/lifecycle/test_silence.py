@@ -60,6 +60,7 @@ def test_silence_may_mean_nothing() -> None:
     story = overdue(terms=policy(on_no_answer="nothing"))
 
     assert (story.round.outcome, story.waiting) == (Outcome.EXPIRED, [])
+    assert (story.round.decided_by, story.round.decided_at) == ("silence", story.now)
     assert story.wake == at("2025-03-04")
 
 
@@ -264,6 +265,10 @@ def test_an_act_of_another_number_is_void(version: int) -> None:
     assert suspending().happens(Claim(Kind.BILLING_SUSPEND, version)) is Verdict.VOID
 
 
+def test_another_act_of_the_same_number_is_void() -> None:
+    assert suspending().happens(Claim(Kind.BILLING_CANCEL, 1)) is Verdict.VOID
+
+
 def test_an_act_that_a_keep_overtook_is_only_read_back() -> None:
     story = suspending()
     story.says(Word.KEEP)
@@ -455,6 +460,14 @@ def test_who_has_already_said_yes_is_not_welcomed() -> None:
     story = resuming()
     story.uses()
 
+    assert Kind.WELCOME_BACK not in story.waiting
+
+
+def test_who_has_just_canceled_is_not_welcomed() -> None:
+    story = suspended()
+    story.says(Word.CANCEL)
+
+    assert story.uses() is Verdict.UNCHANGED
     assert Kind.WELCOME_BACK not in story.waiting
 
 

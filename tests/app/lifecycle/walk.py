@@ -199,6 +199,7 @@ class Walker(Story):
     def _judge_silence(self, truth: Truth, *, retried: bool) -> None:
         """R01, R02, R05, R09: only a whole window of real silence after a real notice counts."""
         zone, hearing = self.case.subscription.zone, self.case.hearing
+        assert retried or self.case.reach is Reach.OK
         assert truth.handed is not None, "nobody is suspended without a notice handed over"
         assert not truth.unreachable, "or after it came back"
         assert retried or not truth.used, "or after they used it"
@@ -450,23 +451,26 @@ STARTS: st.SearchStrategy[Moves] = st.sampled_from(
 
 
 # Right before an act, whatever might stop it happens, and then all goes on as if it had not.
+NEAR_AN_ACT = {
+    "overdue": TO_OVERDUE,
+    "suspending": TO_SUSPENDING,
+    "parked": TO_PARKED,
+    "suspended": TO_SUSPENDED,
+    "canceling": TO_CANCELING,
+    "resuming": TO_RESUMING,
+    "kept": TO_KEPT,
+}
+KEEPS, CANCELS, RESUMES, UNDOES = (("speaks", choice) for choice in (0, 16, 12, 8))
 DANGERS = [
-    "speaks",
-    "speaks",
-    "speaks",
-    "pauses",
-    "drifts",
-    "drifts",
-    "is lost",
-    "comes by",
-    "is told",
+    *(KEEPS, CANCELS, RESUMES, UNDOES),
+    *(("pauses", 4), ("pauses", 5)),
+    *(("drifts", choice) for choice in range(4)),
+    *(("is lost", 0), ("has moved", 0), ("comes by", 0), ("is told", 0)),
 ]
-DANGEROUS: st.SearchStrategy[Moves] = st.lists(
-    st.tuples(st.sampled_from(DANGERS), st.integers(0, 60)), min_size=1, max_size=4
-)
 INSISTING: Moves = [
     ("tries again", 0),
     ("hears back", 3),
+    ("works", 1),
     ("has moved", 0),
     *[("works", 1)] * 2,
     *[("looks", 1)] * 3,

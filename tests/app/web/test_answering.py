@@ -160,8 +160,8 @@ def test_an_answer_is_the_subscribers_in_history(town: Town, browser: FlaskClien
 def test_an_answer_reaches_only_the_subscription_its_link_names(
     town: Town, browser: FlaskClient
 ) -> None:
-    town.join(row("bob"))
     token = STATES["asked"].reach(town)
+    town.join(row("bob"))
     before = town.case("bob")
 
     post(browser, token, "cancel")

@@ -30,7 +30,7 @@ from jobs.walk import Walker
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class Installation:
     """Everything a command may need, on one database."""
 
     settings: Settings
@@ -78,7 +78,7 @@ class Service:
 
 
 @contextmanager
-def service(*, needs_schema: bool = True, name: str = "reconfirm") -> Iterator[Service]:
+def installed(*, needs_schema: bool = True, name: str = "reconfirm") -> Iterator[Installation]:
     """Give the service that the settings describe; embedded servers live as long as the block."""
     given = settings.load()
     with ExitStack() as stack:
@@ -96,10 +96,10 @@ def service(*, needs_schema: bool = True, name: str = "reconfirm") -> Iterator[S
         yield assemble(given, database)
 
 
-def assemble(given: Settings, database: Database) -> Service:
+def assemble(given: Settings, database: Database) -> Installation:
     """Give the service of some settings on a database."""
     keys = [key.get_secret_value() for key in given.secret_keys]
-    return Service(given, database, clock_for(given, database), Links(keys, given.base_url))
+    return Installation(given, database, clock_for(given, database), Links(keys, given.base_url))
 
 
 def clock_for(given: Settings, database: Database) -> Clock:
@@ -150,7 +150,7 @@ def _plain(value: Any) -> str:
     return str(value)
 
 
-def product_of(service: Service, key: str) -> products.Product:
+def product_of(service: Installation, key: str) -> products.Product:
     """Give a product by its key; NotFound says which there are."""
     with service.database.transaction() as connection:
         return products.load(connection, key)
