@@ -1,10 +1,10 @@
 """Everything a notice states, as plain data for the world: the engine knows, the world writes."""
 
-from datetime import date, datetime
+from datetime import date
 
 from app.engine.door import Batch
 from app.lifecycle.case import Case, Kind, Round, Stage, Why
-from app.lifecycle.dates import day_at, erase_day, next_charge, terms_for
+from app.lifecycle.dates import day_at, end_of, erase_day, next_charge, terms_for
 from app.links import Links
 from app.policy import Terms
 from app.store.population import Address
@@ -55,7 +55,7 @@ def brief_for(
         last_used_on=subscription.last_used_on,
         answer_by=promised_day(case, current),
         without_answer=terms.on_no_answer,
-        erase_on=erasure_day(case, current, terms, batch.now),
+        erase_on=erasure_day(case, current, terms),
         paid_until=current.paid_until,
         decided_by=current.decided_by if current.decided_by in ("app", "silence") else "subscriber",
         decided_at=current.decided_at,
@@ -71,14 +71,15 @@ def promised_day(case: Case, current: Round) -> date | None:
     return date.fromordinal(last.toordinal() - 1)
 
 
-def erasure_day(case: Case, current: Round, terms: Terms, now: datetime) -> date | None:
-    """Give the day of erasure that is scheduled, or for an open ask the earliest there could be.
-
-    The earliest is that of a cancel at once; by silence it comes later.
-    """
+def erasure_day(case: Case, current: Round, terms: Terms) -> date | None:
+    """Give the day of erasure that is scheduled, or for an open ask the earliest one by silence."""
     if current.stage is not Stage.ASKED or not current.open or terms.on_no_answer == "nothing":
         return current.erase_on
-    return erase_day(case, terms, now, next_charge(case.subscription, now))
+    last = promised_day(case, current)
+    if last is None:
+        return None
+    silent = end_of(last, case.subscription.zone)
+    return erase_day(case, terms, silent, next_charge(case.subscription, silent))
 
 
 def _round(case: Case) -> Round:

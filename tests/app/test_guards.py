@@ -1,12 +1,12 @@
 """What stops or slows a product by itself."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 import pytest
 
 from app import guards
 from app.guards import Allowance
-from app.store import pace
+from app.store import due, pace
 from tests.probe import DAY, HOUR, rows
 from tests.world import START, YEAR, Town, row
 
@@ -124,12 +124,18 @@ def test_who_is_due_again_today_is_kept_free_and_tomorrow_is_not(town: Town) -> 
     town.put_in_force(YEAR | {"pace": {"notices_per_day": 10, "ramp": ["100%"]}})
     ids = town.join(row("ada"), row("bob"))
     town.sweep()
-    rows(town.database, "update reconfirmation set wake_at = :at", at=START + 2 * HOUR)
+    rows(town.database, "update reconfirmation set wake_at = :at", at=START + 13 * HOUR)
     rows(
         town.database,
         "update reconfirmation set wake_at = :at where subscription_id = :id",
-        at=START + timedelta(hours=13),
+        at=START + 2 * HOUR,
         id=ids[0],
     )
+    with town.database.transaction() as connection:
+        assert due.count_rounds(connection, town.product.id, START, START + 12 * HOUR) == 1
+        assert due.count_rounds(connection, town.product.id, START, START + 14 * HOUR) == 2
+        assert (
+            due.count_rounds(connection, town.product.id, START + 3 * HOUR, START + 4 * HOUR) == 0
+        )
     with town.database.transaction() as connection:
         assert guards.allowance(connection, town.product, START).left == 10 - 2 - 1

@@ -443,6 +443,14 @@ def test_after_a_keep_an_unknown_suspension_is_read_back_and_not_repeated(town: 
     assert kinds(town, "ada") == ["notice.kept"]
 
 
+def test_a_cancel_while_billing_is_told_and_was_not_reached_takes_its_place(town: Town) -> None:
+    silent(town)
+    (task,) = claim(town, BILLING)
+    town.answer("ada", "cancel")
+    acknowledge(town, task, Later("connection refused"))
+    assert kinds(town, "ada") == ["billing.cancel"]
+
+
 def test_giving_back_an_act_whose_earlier_outcome_is_unknown_does_not_call_it_undone(
     town: Town,
 ) -> None:
@@ -551,6 +559,15 @@ def test_a_brake_stops_asks_and_suspensions_that_wait(town: Town, which: Any) ->
     lift(town)
     town.clock.advance(MINUTE)
     assert len(claim(town, which)) == (1 if which is NOTICES else 0)
+
+
+def test_under_a_brake_an_ask_that_may_have_gone_out_is_not_sent_again(town: Town) -> None:
+    ada(town)
+    claim(town)
+    brake(town)
+    leases_run_out(town)
+    assert claim(town) == []
+    assert waiting(town, "ada") == [("notice.ask", "claimed")]
 
 
 def test_a_suspension_held_by_a_brake_waits_for_three_more_days(town: Town) -> None:
