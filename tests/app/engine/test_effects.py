@@ -116,6 +116,16 @@ def test_an_acknowledgement_of_what_was_put_back_does_not_count(town: Town) -> N
     assert acknowledge(town, task, Done()) == 0
 
 
+def test_a_hand_over_is_on_record_though_the_round_ended_meanwhile(town: Town) -> None:
+    ada(town)
+    (task,) = claim(town)
+    town.use("ada")
+    assert town.stage("ada") == "active"
+    assert acknowledge(town, task, Done()) == 1
+    assert town.story("ada") == ["asked", "returned", "notice.ask_handed_over"]
+    assert kinds(town, "ada") == []
+
+
 def test_what_was_not_begun_waits_as_before(town: Town) -> None:
     ada(town)
     (task,) = claim(town)

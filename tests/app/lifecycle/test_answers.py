@@ -274,6 +274,16 @@ def test_somebody_nobody_asked_can_cancel_in_the_app() -> None:
     assert (story.case.stage, story.round.decided_by) == (Stage.CANCELED, "app")
 
 
+def test_a_cancel_in_the_app_is_held_to_the_terms_of_its_segment() -> None:
+    segments = [{"when": {"plan": ["basic"]}, "erase_after": "P1Y"}]
+    story = Story(terms=policy(segments=segments))
+    story.says(Word.CANCEL, by="app")
+    story.waits(minutes=10)
+    story.delivers("2024-02-15T08:00")
+
+    assert story.round.erase_on == day("2025-02-15")
+
+
 @pytest.mark.parametrize("status", ["trialing", "active", "past_due", "paused"])
 def test_whatever_lives_can_be_canceled(status: str) -> None:
     assert Story(status=status).says(Word.CANCEL, by="app") is Verdict.APPLIED
@@ -510,6 +520,7 @@ def test_undoing_a_cancel_before_anybody_was_asked_closes_the_round() -> None:
 
     assert (story.round.outcome, story.waiting) == (Outcome.WITHDRAWN, [])
     assert story.notes[-1] == ("withdrawn", "answer_undone")
+    assert story.round.closed_at == story.now
 
 
 # --- resume --------------------------------------------------------------------------------
@@ -609,6 +620,7 @@ def test_after_a_cancel_a_resume_can_be_canceled_again() -> None:
     story.says(Word.CANCEL)
 
     assert (story.case.stage, story.round.act) == (Stage.CANCELED, None)
+    assert (story.round.act_state, story.round.act_at) == (None, None)
     assert Kind.BILLING_RESUME not in story.waiting
 
 
