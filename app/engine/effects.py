@@ -65,6 +65,7 @@ class Task:
     id: int
     fence: int
     subscription_id: int
+    number: int
     kind: Kind
     version: int
     tries: int
@@ -250,6 +251,7 @@ class _Claiming:
             id=row.id,
             fence=row.fence + 1,
             subscription_id=row.subscription_id,
+            number=row.number,
             kind=row.kind,
             version=row.version,
             tries=row.tries + 1,
@@ -280,7 +282,10 @@ class _Settling:
         self.parked: list[tuple[int, str]] = []
 
     def take(self, result: Result) -> None:
-        """Take up one outcome."""
+        """Take up one outcome; what belongs to an earlier round is over, and says nothing new."""
+        if not self._of_this_round(result.task):
+            self.done.append(result.task.id)
+            return
         match result.outcome:
             case Done():
                 self._done(result)
@@ -288,6 +293,10 @@ class _Settling:
                 self._later(result, later)
             case No() as no:
                 self._no(result, no)
+
+    def _of_this_round(self, task: Task) -> bool:
+        case = self.batch.cases.get(task.subscription_id)
+        return case is not None and case.round is not None and case.round.number == task.number
 
     def _done(self, result: Result) -> None:
         task = result.task

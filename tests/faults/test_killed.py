@@ -32,7 +32,7 @@ from tests.world import START, MovableClock, Town, row
 
 SEED = int(os.environ.get("RECONFIRM_FAULT_SEED", "20241101"))
 """Printed when a test fails; another one is tried by setting it."""
-MANY = int(os.environ.get("RECONFIRM_FAULTS", "8"))
+MANY = int(os.environ.get("RECONFIRM_FAULTS", "6"))
 """How many steps of each job are chosen to die at."""
 NAMES = [f"p{number}" for number in range(5)]
 SILENT, CANCELS = NAMES[:4], NAMES[4]

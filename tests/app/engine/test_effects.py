@@ -657,3 +657,21 @@ def test_under_a_brake_an_act_that_timed_out_is_read_back_only(town: Town) -> No
     town.clock.advance(timedelta(minutes=10))
     assert claim(town, BILLING) == []
     assert waiting(town, "ada") == [("billing.suspend", "pending")]
+
+
+def test_a_late_outcome_of_an_earlier_round_says_nothing_of_the_newer_one(town: Town) -> None:
+    town.join(row("ada"))
+    town.sweep()
+    effects = Effects(town.database, town.clock, town.links)
+    _, (asked,), _ = effects.claim(town.key, [Kind.ASK], 1)
+    town.clock.moment += timedelta(days=4)  # the lease, on the other clock, still runs
+    town.hear()
+    town.sweep()
+    town.sweep()
+    effects.claim(town.key, [Kind.ASK], 1)
+
+    effects.acknowledge(town.key, [Result(asked, Done())])
+
+    current = town.case("ada").round
+    assert current is not None
+    assert (current.number, current.asked_at) == (2, None)

@@ -109,9 +109,11 @@ def test_a_case_has_its_latest_round(town: Town) -> None:
     town.clock.advance(4 * DAY)
     town.hear()
     town.sweep()
-    current = town.case("ada").round
-    assert current is not None
-    assert (current.number, current.open) == (2, True)
+    for number in (1, 2):  # whichever row was written last
+        rows(town.database, "update reconfirmation set quiet = quiet where number = :n", n=number)
+        current = town.case("ada").round
+        assert current is not None
+        assert (current.number, current.open) == (2, True)
 
 
 def test_a_round_is_read_as_it_was_written(town: Town) -> None:
@@ -253,7 +255,7 @@ def test_the_counter_of_a_day_makes_rivals_take_turns(town: Town) -> None:
 
     def take() -> None:
         with town.database.transaction() as connection:
-            seen.append(pace.taken(connection, town.product.id, START.date()))
+            seen.append(pace.taken_for_sure(connection, town.product.id, START.date()))
             pace.take(connection, town.product.id, START.date(), 1)
 
     threads = [Thread(target=take) for _ in range(4)]
@@ -262,6 +264,14 @@ def test_the_counter_of_a_day_makes_rivals_take_turns(town: Town) -> None:
     for thread in threads:
         thread.join()
     assert sorted(seen) == [0, 1, 2, 3]
+
+
+def test_the_counter_of_a_day_can_be_read_without_waiting(town: Town) -> None:
+    day, number = START.date(), town.product.id
+    with town.database.transaction() as rival, town.database.transaction() as connection:
+        assert pace.taken_for_sure(rival, number, day) == 0
+        pace.take(rival, number, day, 3)
+        assert pace.taken(connection, number, day) == 0
 
 
 def test_a_products_key_can_be_taken_once(town: Town) -> None:
