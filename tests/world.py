@@ -216,10 +216,10 @@ class Town:
         self.sweep()
         self.deliver()
 
-    def days_pass(self, days: int) -> None:
-        """Let days pass one by one, the feed speaking each day, work done at ten and at two."""
-        for _ in range(days):
-            self.clock.advance(timedelta(days=1))
+    def days_pass(self, days: int, at_a_time: int = 1) -> None:
+        """Let days pass, some at a time; the feed speaks and the work is done after each time."""
+        for _ in range(0, days, at_a_time):
+            self.clock.advance(timedelta(days=at_a_time))
             self.hear()
             self.settle()
 

@@ -18,10 +18,10 @@ def test_somebody_silent_is_asked_reminded_suspended_and_no_longer_charged(town:
     town.join(row("ada"))
     town.settle()
     assert town.stage("ada") == "asked"
-    town.days_pass(35)
+    town.days_pass(35, at_a_time=7)
     assert town.stage("ada") == "suspended"
     assert len(town.relay.subjects("ada@subscribers.example")) == 4
-    town.days_pass(40)
+    town.days_pass(40, at_a_time=10)
     assert [at.date() for at in town.charges("ada")] == [date(2024, 9, 20)]
     assert town.acts("ada") == ["suspend"]
     current = town.case("ada").round
@@ -36,5 +36,5 @@ def test_who_uses_it_again_is_left_alone(town: Town) -> None:
     town.clock.advance(timedelta(days=3))
     town.use("ada")
     assert town.stage("ada") == "active"
-    town.days_pass(60)
+    town.days_pass(60, at_a_time=10)
     assert town.acts("ada") == []
