@@ -239,5 +239,7 @@ def terms_for(case: Case, policy: Policy) -> Terms:
 
 def segment_for(case: Case, policy: Policy) -> int | None:
     """Give the segment that a round opened now would be held to."""
+    if not policy.segments:
+        return None
     one = case.subscription
     return policy.segment_of(one.plan, one.country, one.interval, one.currency)

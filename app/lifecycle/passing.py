@@ -1,6 +1,5 @@
 """What the passing of time and the news of use change."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from app.lifecycle.answers import YES, tell_billing
@@ -79,7 +78,7 @@ def open_round(case: Case, why: Why, policy: Policy, now: datetime) -> Step:
         used_known=case.subscription.last_used_on,
     )
     at = within_hours(now, case.subscription.zone, policy.pace.send_between)
-    changed = replace(case, round=opened)
+    changed = Case(case.subscription, case.reach, opened, case.hearing)
     return Step(changed, Verdict.APPLIED, (Note("asked", why),), (Effect(Kind.ASK, 1, at),))
 
 

@@ -124,6 +124,8 @@ def zone(name: str) -> ZoneInfo:
 
 
 _UTC = ZoneInfo("UTC")
+_REACH = {None: Reach.NO_ADDRESS, **{str(each): each for each in Reach}}
+"""How a column says it; None where the contact is gone."""
 
 
 def read(
@@ -164,7 +166,7 @@ def round_from(row: Sequence[Any]) -> Round:
 def _case(row: Sequence[Any], current: Round | None, hearing: Hearing) -> Case:
     name, reach = row[10], row[11]
     subscription = Subscription(*[*row[:10], zone(name) if name else _UTC])
-    return Case(subscription, Reach(reach) if reach else Reach.NO_ADDRESS, current, hearing)
+    return Case(subscription, _REACH[reach], current, hearing)
 
 
 # --- writing -------------------------------------------------------------------------------

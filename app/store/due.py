@@ -140,7 +140,10 @@ def count_rounds(connection: Connection, product_id: int, start: datetime, end: 
 
 
 def next_moment(connection: Connection, now: datetime) -> datetime | None:
-    """Give the first moment after `now` at which anything of any product comes due."""
+    """Give the first moment after `now` at which anything of any product comes due.
+
+    Where people wait whom the pace has held back, also when it next lets more of them in.
+    """
     run = cursor(connection)
     run.execute(
         """select min(first) from product p cross join lateral (
@@ -149,7 +152,14 @@ def next_moment(connection: Connection, now: datetime) -> datetime | None:
              union all select min(wake_at) from reconfirmation
              where product_id = p.id and wake_at > %(now)s
              union all select min(not_before) from outbox
-             where product_id = p.id and state = 'pending' and not_before > %(now)s) due""",
+             where product_id = p.id and state = 'pending' and not_before > %(now)s
+             union all select paced.first from (
+               select handed_over_at + interval '1 day' as first from ramp
+               where product_id = p.id and version = p.policy_version
+               union all select (day + 1)::timestamp at time zone 'UTC' from quota
+               where product_id = p.id and taken > 0) paced
+             where paced.first > %(now)s and exists (
+               select 1 from timer where product_id = p.id and due_at <= %(now)s)) due""",
         {"now": now},
     )
     row = run.fetchone()

@@ -6,7 +6,7 @@ from app.clock import Clock
 from app.store import testclock
 from jobs.walk import Walker
 from tests.probe import DAY
-from tests.world import START, Town, row
+from tests.world import START, YEAR, Town, row
 
 
 def walker(town: Town) -> tuple[Walker, Clock]:
@@ -50,3 +50,14 @@ def test_settling_again_finds_nothing(town: Town) -> None:
     walk, _ = walker(town)
     assert walk.settle().total() > 0
     assert walk.settle().total() == 0
+
+
+def test_time_stops_where_the_pace_lets_more_people_in(town: Town) -> None:
+    names = ("ada", "ben", "cleo")
+    town.put_in_force(YEAR | {"pace": {"ramp": [1, "100%"]}})
+    town.join(*(row(name, renews_at="2025-03-01T00:00:00Z", interval="year") for name in names))
+    town.hear((START + DAY).date())
+    walk, _ = walker(town)
+    walk.advance(START + 2 * DAY)
+    rounds = [town.case(name).round for name in names]
+    assert sorted(each.opened_at for each in rounds if each) == [START, START + DAY, START + DAY]
