@@ -124,7 +124,7 @@ def zone(name: str) -> ZoneInfo:
 
 
 _UTC = ZoneInfo("UTC")
-_REACH = {None: Reach.NO_ADDRESS, **{str(each): each for each in Reach}}
+_REACH: Mapping[str | None, Reach] = {None: Reach.NO_ADDRESS, **{str(each): each for each in Reach}}
 """How a column says it; None where the contact is gone."""
 
 
