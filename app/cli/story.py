@@ -52,6 +52,7 @@ class Story:
     plans: dict[date, list[Callable[[], None]]] = field(default_factory=dict)
     back: set[str] = field(default_factory=set)
     counts: Counter[str] = field(default_factory=Counter)
+    seen: Counter[tuple[str, str]] = field(default_factory=Counter)
     kept_mails: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -96,7 +97,8 @@ class Story:
             self._react(notice, who, urlsplit(found[0]).path)
 
     def _react(self, notice: str, who: str, path: str) -> None:
-        luck = chance(self.seed, who, notice, path[-6:])
+        self.seen[who, notice] += 1
+        luck = chance(self.seed, who, notice, self.seen[who, notice])
         if notice == "ask":
             self._answer_an_ask(luck, who, path)
         elif notice == "suspended" and luck < 0.15:  # noqa: PLR2004 - some want it back
