@@ -770,8 +770,3 @@ def _late_ask(terms: Terms) -> tuple[str, str, str] | None:
         mend = "make it at least answer_within plus a week"
         return "before_renewal.ask_ahead", "leaves no whole answer window before the charge", mend
     return None
-
-
-def with_version(policy: Policy, version: int) -> Policy:
-    """Give the same policy under its number in the product's list of versions."""
-    return replace(policy, version=version)

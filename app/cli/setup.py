@@ -258,9 +258,7 @@ def brake() -> None:
 @actor_option
 def brake_on(product_key: str | None, why: str, actor: str) -> None:
     """Stop new asks, reminders, warnings, suspensions and erasures."""
-    held = personal.found_in(why)
-    if held is not None:
-        raise Refused(f"--why holds what looks like {held}", "give a reason without personal data")
+    _refuse_personal(why)
     with installed() as parts, parts.database.transaction() as connection:
         number = products.row_of(connection, product_key).id if product_key else None
         now = parts.clock.now()
@@ -275,9 +273,7 @@ def brake_on(product_key: str | None, why: str, actor: str) -> None:
 @actor_option
 def brake_off(product_key: str | None, why: str, actor: str) -> None:
     """Let the clock run again; no deadline falls sooner than in three days."""
-    held = personal.found_in(why)
-    if held is not None:
-        raise Refused(f"--why holds what looks like {held}", "give a reason without personal data")
+    _refuse_personal(why)
     with installed() as parts, parts.database.transaction() as connection:
         number = products.row_of(connection, product_key).id if product_key else None
         lifted = products.lift_brake(connection, number, None, actor, parts.clock.now())
@@ -285,6 +281,12 @@ def brake_off(product_key: str | None, why: str, actor: str) -> None:
     click.echo(
         f"{lifted} brake{'' if lifted == 1 else 's'} lifted: {product_key or 'all products'}"
     )
+
+
+def _refuse_personal(why: str) -> None:
+    held = personal.found_in(why)
+    if held is not None:
+        raise Refused(f"--why holds what looks like {held}", "give a reason without personal data")
 
 
 def _note(

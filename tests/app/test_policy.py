@@ -18,7 +18,6 @@ from app.policy import (
     When,
     knobs,
     read,
-    with_version,
     write,
 )
 
@@ -109,10 +108,6 @@ def test_a_later_policy_takes_over_what_silence_means() -> None:
 
 def test_a_later_policy_may_change_what_silence_means() -> None:
     assert read({"on_no_answer": "nothing"}, inherit=make()).terms.on_no_answer == "nothing"
-
-
-def test_a_policy_takes_its_number_from_the_list_of_versions() -> None:
-    assert with_version(make(), 9) == read({"on_no_answer": "suspend"}, version=9)
 
 
 def test_a_policy_can_be_kept_in_a_set() -> None:
