@@ -6,7 +6,7 @@ So a stale file read twice is never taken for an act of billing's own.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -19,6 +19,7 @@ from app.store import cases, population, products
 from app.store.database import Database
 from app.store.population import Facts
 from app.store.products import Product
+from app.world.billing import sandbox
 
 Adopt = Callable[[Connection, str, Sequence[Facts], datetime], Sequence[Facts]]
 """What a billing system of our own does with new subscriptions: the sandbox opens accounts."""
@@ -32,6 +33,22 @@ def keep(
 ) -> Sequence[Facts]:
     """Adopt nothing: the billing system has its own accounts."""
     return facts
+
+
+def open_at_sandbox(
+    connection: Connection, product: str, facts: Sequence[Facts], now: datetime
+) -> Sequence[Facts]:
+    """Open sandbox accounts for new subscriptions, and take over when each is charged next."""
+    accounts = [
+        sandbox.Account(each.external_id, each.amount, each.currency, each.interval, each.renews_at)
+        for each in facts
+        if each.renews_at is not None
+    ]
+    charged = sandbox.open_accounts(connection, product, accounts, now)
+    return [
+        replace(each, renews_at=charged[each.external_id]) if each.external_id in charged else each
+        for each in facts
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +121,11 @@ class Mirror:
         items: list[tuple[int, Event]] = [(sid, Told(before[sid])) for sid in ids]
         items += [(sid, AddressChanged(reach)) for sid, reach in moved.items()]
         apply_in(connection, product, items, actor, now, rehint=True)
+
+
+def mirror_of(billing: str, database: Database, clock: Clock) -> Mirror:
+    """Give the intake of facts for a billing system by its name."""
+    return Mirror(database, clock, open_at_sandbox if billing == "sandbox" else keep)
 
 
 def replan(

@@ -42,9 +42,25 @@ FOLDERS = ("app", "jobs", "email_templates")
 LAYERS = (
     {"jobs", "app.cli"},
     {"app.web"},
-    {"app.engine", "app.guards", "app.usage", "app.mirror", "app.rows", "app.forecast"},
+    {
+        "app.engine",
+        "app.guards",
+        "app.usage",
+        "app.mirror",
+        "app.inbox",
+        "app.rows",
+        "app.forecast",
+    },
     {"app.store", "app.world"},
-    {"app.links", "app.signing", "app.settings", "app.clock", "app.embedded", "app.personal"},
+    {
+        "app.links",
+        "app.signing",
+        "app.settings",
+        "app.clock",
+        "app.embedded",
+        "app.personal",
+        "app.log",
+    },
     {"app.lifecycle"},
     {"app.policy"},
     {"app.errors", "email_templates"},
@@ -57,6 +73,8 @@ NEIGHBOURS = {
     ("app.engine", "app.guards"),
     ("app.usage", "app.engine"),
     ("app.mirror", "app.engine"),
+    ("app.inbox", "app.mirror"),
+    ("app.inbox", "app.rows"),
     ("app.forecast", "app.engine"),
 }
 # Below, and strangers all the same.

@@ -11,14 +11,13 @@ from email.message import EmailMessage
 from typing import Any, Self
 
 from app import policy as policies
-from app.cli.installation import open_at_sandbox
 from app.clock import Clock
 from app.engine.door import Door, Reply
 from app.engine.effects import Effects
 from app.engine.sweep import Pass
 from app.lifecycle.case import Answer, Case, Event, Word
 from app.links import Links
-from app.mirror import Mirror, replan
+from app.mirror import Mirror, open_at_sandbox, replan
 from app.policy import Policy
 from app.rows import read as read_row
 from app.store import cases, population, products

@@ -1,14 +1,13 @@
 """Puts the parts together for one run of a command, and takes them apart again."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import click
-from sqlalchemy import Connection
 
 from app import embedded, settings
 from app.clock import Clock, wall
@@ -16,11 +15,10 @@ from app.engine.door import Door
 from app.engine.effects import Effects
 from app.errors import Refused
 from app.links import Links
-from app.mirror import Mirror, keep
+from app.mirror import Mirror, mirror_of
 from app.settings import Settings
 from app.store import migrate, products, testclock
 from app.store.database import Database
-from app.store.population import Facts
 from app.usage import Intake
 from app.world.billing import sandbox
 from app.world.billing.connector import Connector
@@ -50,7 +48,7 @@ class Installation:
 
     def mirror(self, billing: str) -> Mirror:
         """Give the intake of facts for a product's billing system."""
-        return Mirror(self.database, self.clock, open_at_sandbox if billing == "sandbox" else keep)
+        return mirror_of(billing, self.database, self.clock)
 
     @contextmanager
     def worker(self) -> Iterator[Worker]:
@@ -113,22 +111,6 @@ def clock_for(given: Settings, database: Database) -> Clock:
         return found if found is not None else wall().replace(microsecond=0)
 
     return Clock(read)
-
-
-def open_at_sandbox(
-    connection: Connection, product: str, facts: Sequence[Facts], now: datetime
-) -> Sequence[Facts]:
-    """Open sandbox accounts for new subscriptions, and take over when each is charged next."""
-    accounts = [
-        sandbox.Account(each.external_id, each.amount, each.currency, each.interval, each.renews_at)
-        for each in facts
-        if each.renews_at is not None
-    ]
-    charged = sandbox.open_accounts(connection, product, accounts, now)
-    return [
-        replace(each, renews_at=charged[each.external_id]) if each.external_id in charged else each
-        for each in facts
-    ]
 
 
 # --- printing ------------------------------------------------------------------------------

@@ -1,4 +1,7 @@
-"""The tables. Only `subscription`, `contact` and `unknown_usage` name a person.
+"""The tables.
+
+Only `subscription`, `contact`, `unknown_usage`, the raw bodies of `inbox` and the bodies of
+`webhook` name a person.
 
 A subscription's row mirrors billing and holds the day of last use; it carries no stage, so that
 asking a million people inserts short rows and updates no wide ones. Rounds are keyed by
@@ -173,6 +176,8 @@ subscription = Table(
     Column("renews_at", Moment),
     Column("last_used_on", Date),
     Column("told", LargeBinary, nullable=False),
+    # When billing says that it was so: what it tells later about an earlier moment is stale.
+    Column("told_at", Moment),
     UniqueConstraint("product_id", "external_id"),
     Index(
         "subscription_customer_idx",
@@ -312,7 +317,137 @@ clock = Table(
     metadata,
     Column("one", Boolean, primary_key=True, server_default=text("true")),
     Column("now", Moment, nullable=False),
+    # Where the scheduler is to walk to, and the finest step in which it does so.
+    Column("until", Moment),
+    Column("step_seconds", Integer),
     CheckConstraint("one", name="one"),
+)
+
+# --- the running service ---------------------------------------------------------------------
+
+leader = Table(
+    "leader",
+    metadata,
+    Column("one", Boolean, primary_key=True, server_default=text("true")),
+    # Counts the leaders there have been: what an earlier one still says is out of date.
+    Column("term", BigInteger, nullable=False),
+    Column("backend", Integer, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+    CheckConstraint("one", name="one"),
+)
+
+swept = Table(
+    "swept",
+    metadata,
+    _product(primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("finished_at", Moment, nullable=False),
+    Column("changed", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("stopped", Text),
+)
+
+pulse = Table(
+    "pulse",
+    metadata,
+    _product(primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("what", Text, primary_key=True),
+    Column("many", BigInteger, nullable=False),
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    _product(),
+    Column("source", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("type", Text),
+    Column("event_at", Moment),
+    Column("received_at", Moment, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    Column("tries", SmallInteger, nullable=False, server_default="0"),
+    Column("body", LargeBinary),
+    UniqueConstraint("product_id", "source", "message_id"),
+    CheckConstraint(
+        "state in ('applied', 'stale', 'ignored', 'unreadable', 'failed')", name="state"
+    ),
+    Index(
+        "inbox_failed_idx",
+        "product_id",
+        "id",
+        postgresql_where=text("state in ('unreadable', 'failed')"),
+    ),
+    Index("inbox_received_idx", "received_at", postgresql_where=text("body is not null")),
+)
+
+endpoint = Table(
+    "endpoint",
+    metadata,
+    Column("id", Integer, Identity(), primary_key=True),
+    _product(),
+    Column("url", Text, nullable=False),
+    # The event types it wants; an empty list means all.
+    Column("types", JSONB, nullable=False, server_default="[]"),
+    # Newest first: messages are signed with each, so that the receiver may change over.
+    Column("secrets", JSONB, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("retired_at", Moment),
+    Index("endpoint_product_idx", "product_id", postgresql_where=text("retired_at is null")),
+)
+
+webhook = Table(
+    "webhook",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    _product(),
+    Column("endpoint_id", Integer, ForeignKey("endpoint.id"), nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("subscription_id", BigInteger, nullable=False),
+    Column("round", Integer),
+    Column("body", Text),
+    Column("happened_at", Moment, nullable=False),
+    Column("not_before", Moment, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("lease_until", Moment),
+    Column("tries", Integer, nullable=False),
+    Column("status", SmallInteger),
+    Column("error", Text),
+    Column("done_at", Moment),
+    CheckConstraint("state in ('pending', 'claimed', 'delivered', 'parked')", name="state"),
+    UniqueConstraint("endpoint_id", "message_id"),
+    Index(
+        "webhook_due_idx",
+        "product_id",
+        "not_before",
+        "id",
+        postgresql_where=text("state = 'pending'"),
+    ),
+    Index("webhook_lease_idx", "lease_until", postgresql_where=text("state = 'claimed'")),
+    Index(
+        "webhook_lane_idx",
+        "endpoint_id",
+        "subscription_id",
+        "id",
+        postgresql_where=text("state in ('pending', 'claimed')"),
+    ),
+    Index("webhook_done_idx", "done_at", postgresql_where=text("done_at is not null")),
+)
+
+webhook_try = Table(
+    "webhook_try",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("webhook_id", BigInteger, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("status", SmallInteger),
+    Column("error", Text),
+    Column("took_ms", Integer, nullable=False),
+    Index("webhook_try_webhook_idx", "webhook_id", "id"),
 )
 
 # --- the sandbox: a stand-in for a billing system, which happens to live in the same database ---

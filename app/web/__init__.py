@@ -15,12 +15,14 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, make_response, render_template, request
 from jinja2 import StrictUndefined
 from markupsafe import Markup
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, InternalServerError
 
 from app.clock import Clock
+from app.errors import ReconfirmError
 from app.links import Links
 from app.store.database import Database
 from app.web.answers import Answers
+from app.web.problems import FOR_SYSTEMS, problem_of, problem_response
 from app.web.words import Speaker, speaks
 
 LARGEST_BODY = 16 * 1024
@@ -47,6 +49,7 @@ def create_app(database: Database, clock: Clock, links: Links, *, base_url: str)
     app.add_url_rule("/healthz", view_func=healthz)
     app.add_url_rule("/robots.txt", view_func=robots)
     app.register_error_handler(HTTPException, refused)
+    app.register_error_handler(ReconfirmError, refused_by_us)
     app.register_error_handler(Exception, failed)
     _harden(app, https=base.scheme == "https")
     return app
@@ -64,6 +67,8 @@ def robots() -> Response:
 
 def refused(error: HTTPException) -> Response:
     """Give the plain page of an error, with the headers it needs (Allow, for one)."""
+    if request.path.startswith(FOR_SYSTEMS):
+        return problem_response(error)
     status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         what = "failed"
@@ -76,6 +81,13 @@ def refused(error: HTTPException) -> Response:
     return page
 
 
+def refused_by_us(error: ReconfirmError) -> Response:
+    """Give the problem that a refusal of ours is; no page of people's leads to one."""
+    if request.path.startswith(FOR_SYSTEMS):
+        return problem_response(problem_of(error))
+    return failed(error)
+
+
 def failed(error: Exception) -> Response:
     """Give a plain page for a defect of ours, and log where it was, without what it was about."""
     where = traceback.extract_tb(error.__traceback__)[-1]
@@ -83,6 +95,8 @@ def failed(error: Exception) -> Response:
         f"{request.endpoint} failed: {type(error).__name__} at {where.filename}:{where.lineno}",
         file=sys.stderr,
     )
+    if request.path.startswith(FOR_SYSTEMS):
+        return problem_response(InternalServerError())
     return _error_page("failed", HTTPStatus.INTERNAL_SERVER_ERROR)
 
 

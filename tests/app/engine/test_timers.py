@@ -6,7 +6,6 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from app.cli.installation import open_at_sandbox
 from app.engine import door as doors
 from app.lifecycle.case import (
     AddressChanged,
@@ -18,7 +17,7 @@ from app.lifecycle.case import (
     Word,
 )
 from app.links import Links
-from app.mirror import Mirror
+from app.mirror import Mirror, open_at_sandbox
 from app.rows import read as read_row
 from app.store.database import Database
 from app.world.outcome import Done, Later, No, Outcome
