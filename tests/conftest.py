@@ -1,4 +1,4 @@
-"""One PostgreSQL a run, one database a worker made from a template, empty for each test."""
+"""One PostgreSQL and one Redis a run, of each one database a worker, empty for each test."""
 
 import os
 import tempfile
@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import sql
+from redis import Redis
 from sqlalchemy import delete
 
 from app import embedded
@@ -21,12 +22,14 @@ from tests.world import MovableClock
 SERVER = pytest.StashKey[ExitStack]()
 URL = "SPINE_TEST_SERVER"
 """Where the controller of a parallel run tells its workers which server runs."""
+REDIS = "SPINE_TEST_REDIS"
+"""Where it tells them which Redis does."""
 TEMPLATE = "spine_template"
 KEYS = ["test-key-0123456789-0123456789-0123456789"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start the server once, in the process that controls the run, and make the template."""
+    """Start the servers once, in the process that controls the run, and make the template."""
     if URL in os.environ:
         return
     stack = ExitStack()
@@ -40,10 +43,12 @@ def pytest_configure(config: pytest.Config) -> None:
     template.close()
     os.environ[URL] = server.url
     stack.callback(os.environ.pop, URL)
+    os.environ[REDIS] = stack.enter_context(embedded.redis(Path(folder))).url
+    stack.callback(os.environ.pop, REDIS)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Stop the server."""
+    """Stop the servers."""
     if SERVER in config.stash:
         config.stash[SERVER].close()
 
@@ -76,6 +81,16 @@ def database(worker_database: Database) -> Iterator[Database]:
     with worker_database.transaction() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(delete(table))
+
+
+@pytest.fixture
+def redis_url() -> str:
+    """Give the address of the worker's own database in the run's Redis, emptied."""
+    number = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    url = f"{os.environ[REDIS]}&db={number}"
+    with Redis.from_url(url) as connection:
+        connection.flushdb()
+    return url
 
 
 @pytest.fixture
