@@ -10,6 +10,7 @@ from app.policy import Terms
 from app.store.population import Address
 from app.store.products import Product
 from app.world.mail.brief import Brand, Brief
+from app.world.mail.draft import nearest
 
 ASKED_WHY = {Why.NEVER_USED: "never_used", Why.BEFORE_RENEWAL: "before_renewal"}
 
@@ -42,7 +43,7 @@ def brief_for(
         to=person.email,
         message_id=f"{local}@{host}",
         sent_at=batch.now,
-        language=person.locale or batch.product.locale,
+        language=nearest(person.locale, batch.product.locale).tag,
         timezone=person.timezone,
         plan=subscription.plan,
         amount=subscription.amount,

@@ -105,7 +105,8 @@ class Answers:
         self._apply(seen, StopReminders(seen.round.number))
         if request.form.get("from") == "page":
             return self._back(token, "/one-click")
-        done = make_response("No more reminders will be sent about this question.\n")
+        tongue = _tongue(seen)
+        done = _in(tongue, f"{sentences(tongue.folder)['plain.one_click']}\n")
         done.mimetype = "text/plain"
         return done
 
@@ -174,7 +175,7 @@ def _explained(so: str) -> str:
 
 
 def _tongue(seen: Look) -> Tongue:
-    accepted = [tag for tag, _ in request.accept_languages]
+    accepted = [tag for tag, quality in request.accept_languages if quality]
     return speaks(seen.language, *accepted, seen.seller.locale)
 
 

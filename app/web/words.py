@@ -1,7 +1,8 @@
 """The sentences of the pages, one file a language, and how they are filled in.
 
 A sentence is named `section.name` and holds `{names}` of facts, which are escaped; the sentence
-itself is ours and may hold HTML. A language is added as one file in `languages/`.
+itself is ours and may hold HTML. A language is added as one file in `languages/`, beside its
+folder in `email_templates/`.
 """
 
 import string
@@ -13,7 +14,7 @@ from importlib.resources import files
 
 from markupsafe import Markup
 
-from app.world.mail.draft import FALLBACK, Tongue, tongue
+from app.world.mail.draft import Tongue, nearest
 
 FOLDER = files("app.web").joinpath("languages")
 
@@ -28,12 +29,6 @@ class Speaker:
     def __call__(self, name: str) -> Markup:
         """Give a sentence; KeyError where it, or a fact that it states, is missing."""
         return Markup(sentences(self.tongue.folder)[name]).format_map(self.facts)  # noqa: S704 - ours
-
-
-@cache
-def languages() -> tuple[str, ...]:
-    """Give the languages there are sentences in."""
-    return tuple(sorted(each.name.removesuffix(".toml") for each in FOLDER.iterdir()))
 
 
 @cache
@@ -52,9 +47,4 @@ def names_in(text: str) -> set[str]:
 
 def speaks(*wishes: str) -> Tongue:
     """Give the first of the wished languages (BCP 47) that there are sentences in, or English."""
-    for wish in filter(None, wishes):
-        found = tongue(wish)
-        asked = wish.replace("_", "-").partition("-")[0].lower()
-        if found.folder == asked and found.folder in languages():
-            return found
-    return tongue(FALLBACK)
+    return nearest(*wishes)  # whoever can be written to finds pages too: a test holds them together

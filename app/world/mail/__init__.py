@@ -2,6 +2,7 @@
 
 brief.py      what a notice is made of: a brand and the facts about one person
 say.py        dates, times and prices in words
+manners.py    where a language wants those otherwise than CLDR has them
 draft.py      template -> subject, text and HTML, with marks where facts go
 skeleton.py   draft -> bytes with gaps, built once; filling the gaps is the fast part
 compose.py    brand + brief -> the finished message

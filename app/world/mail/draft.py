@@ -21,6 +21,7 @@ from markdown_it.token import Token
 
 from app.errors import Refused
 from app.world.mail import plaintext
+from app.world.mail.manners import manner
 
 FALLBACK: Final = "en"
 _PACKAGE: Final = "email_templates"
@@ -102,10 +103,22 @@ def languages() -> tuple[str, ...]:
 @lru_cache(maxsize=1024)
 def tongue(language: str) -> Tongue:
     """Return how to speak to somebody whose ``language`` is a BCP 47 tag, known or not."""
-    primary = language.replace("_", "-").split("-")[0].lower()
+    primary = _primary(language)
     folder = primary if primary in languages() else FALLBACK
     locale = _locale(language, folder)
     return Tongue(folder, str(locale), str(locale).replace("_", "-"), locale.text_direction)
+
+
+@lru_cache(maxsize=1024)
+def nearest(*wishes: str) -> Tongue:
+    """Return how to speak the first of the wished languages that there are words in, or English."""
+    spoken = (wish for wish in wishes if _primary(wish) in languages())
+    return tongue(next(spoken, FALLBACK))
+
+
+def _primary(language: str) -> str:
+    """Return the language of a tag such as ``fr-CA``."""
+    return language.replace("_", "-").partition("-")[0].lower()
 
 
 def _locale(language: str, folder: str) -> Locale:
@@ -122,7 +135,8 @@ def draft(notice: str, tongue: Tongue, context: Mapping[str, Any]) -> Draft:
     subject, body = _write(tongue.folder, notice, context)
     footer = _environment(tongue.folder).get_template("_footer.md").render(context)
     letter, small_print = _markdown().parse(body), _markdown().parse(footer)
-    text = f"{plaintext.write(letter)}\n-- \n{plaintext.write(small_print)}"
+    colon = manner(tongue.locale).colon
+    text = f"{plaintext.write(letter, colon)}\n-- \n{plaintext.write(small_print, colon)}"
     page = _layout().render(
         subject=subject,
         language=tongue.tag,

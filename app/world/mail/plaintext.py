@@ -13,8 +13,11 @@ _BREAKS = {"softbreak": " ", "hardbreak": "\n"}
 _SILENT = {"strong_open", "strong_close", "em_open", "em_close"}
 
 
-def write(tokens: Iterable[Token]) -> str:
-    """Return the letter: blocks apart, but list items, and an h2 with its text, closed up."""
+def write(tokens: Iterable[Token], colon: str = ": ") -> str:
+    """Return the letter: blocks apart, but list items, and an h2 with its text, closed up.
+
+    ``colon`` is what a language puts between the words of a button and its address.
+    """
     blocks: list[str] = []
     bullet = ""
     for token in tokens:
@@ -23,24 +26,24 @@ def write(tokens: Iterable[Token]) -> str:
         elif token.tag == "h2" and token.type == "heading_open":
             blocks.append("")
         elif token.type in {"inline", "heading_close", "bullet_list_close", "paragraph_close"}:
-            blocks += _block(token, bullet)
+            blocks += _block(token, bullet, colon)
             bullet = "" if token.type == "inline" else bullet
     return "\n".join(blocks).strip("\n") + "\n"
 
 
-def _block(token: Token, bullet: str) -> list[str]:
+def _block(token: Token, bullet: str, colon: str) -> list[str]:
     """Return the lines that one token adds."""
     if token.type == "inline":
-        return [bullet + _line(token.children or [])]
+        return [bullet + _line(token.children or [], colon)]
     closed_up = token.hidden or token.tag == "h2"
     return [] if closed_up else [""]
 
 
-def _line(children: Sequence[Token]) -> str:
+def _line(children: Sequence[Token], colon: str) -> str:
     """Return one paragraph as one line."""
     links = links_only(children)
     if links:
-        return "\n".join(f"{label}: {url}" for label, url in links)
+        return "\n".join(f"{label}{colon}{url}" for label, url in links)
     return "".join(_pieces(children))
 
 

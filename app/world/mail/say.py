@@ -13,9 +13,10 @@ from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale
-from babel.dates import format_date, format_time, get_timezone_name
+from babel.dates import format_date, format_time
 
 from app.errors import Refused
+from app.world.mail.manners import manner
 
 # ISO 4217 says what an amount of minor units is worth.  Babel cannot be asked: CLDR
 # lists how many decimals people usually write, which is 0 for the Serbian dinar, and
@@ -30,6 +31,8 @@ _DECIMALS: Final[Mapping[str, int]] = {
 }
 # CLDR puts a blank between a currency written in letters and its digits; Babel forgets it.
 _TOUCHING: Final = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
+# The day in a date that begins a month; a year is never a 1 alone.
+_FIRST: Final = re.compile(r"\b1\b")
 
 
 @lru_cache(maxsize=1024)
@@ -45,13 +48,18 @@ def zone(name: str) -> ZoneInfo:
 @lru_cache(maxsize=8192)
 def day(value: date, locale: str) -> str:
     """Return the day in words: ``3 October 2026``."""
-    return format_date(value, "long", locale=locale)
+    return _day(value, "long", locale)
 
 
 @lru_cache(maxsize=8192)
 def weekday(value: date, locale: str) -> str:
     """Return the day with its weekday, as a deadline needs it: ``Saturday, 3 October 2026``."""
-    return format_date(value, "full", locale=locale)
+    return _day(value, manner(locale).weekday, locale)
+
+
+def _day(value: date, pattern: str, locale: str) -> str:
+    written = format_date(value, pattern, locale=locale)
+    return _FIRST.sub(manner(locale).first, written) if value.day == 1 else written
 
 
 def moment(at: datetime, locale: str) -> str:
@@ -62,9 +70,9 @@ def moment(at: datetime, locale: str) -> str:
 
 @lru_cache(maxsize=8192)
 def _moment(local: datetime, fold: int, zone: tzinfo | None, locale: str) -> str:
-    at = local.replace(tzinfo=zone, fold=fold)
-    short = get_timezone_name(at, width="short", locale=locale)
-    return f"{day(at.date(), locale)}, {format_time(at, 'short', locale=locale)} ({short})"
+    at, how = local.replace(tzinfo=zone, fold=fold), manner(locale)
+    time = format_time(at, how.time, locale=locale)
+    return how.moment.format(day=day(at.date(), locale), time=time, zone=how.zone(at, locale))
 
 
 @lru_cache(maxsize=8192)

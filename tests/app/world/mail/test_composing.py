@@ -44,7 +44,7 @@ tails = st.text("abcXYZ019-._~%&=+,;:!$*@/?", max_size=80)
 briefs = st.fixed_dictionaries(
     {
         "notice": st.sampled_from(NOTICES),
-        "language": st.sampled_from(["en", "en-GB", "en-US", "en-IN", "tlh", "ar"]),
+        "language": st.sampled_from(["en", "en-GB", "en-US", "en-IN", "fr", "fr-CA", "tlh"]),
         "timezone": st.sampled_from(["Europe/London", "Asia/Kolkata", "Pacific/Auckland"]),
         "plan": names,
         "amount": st.integers(0, 10**9),

@@ -2,17 +2,19 @@
 
 import itertools
 import re
+from importlib.resources import files
 from typing import Any
 
 import jinja2
 import pytest
-from jinja2 import meta
+from jinja2 import meta, nodes
 
 from app.world.mail import say
-from app.world.mail.brief import NOTICES
-from app.world.mail.draft import languages, source, tongue
+from app.world.mail.brief import NOTICES, UNASKED
+from app.world.mail.draft import cut, languages, nearest, source, tongue
 from app.world.mail.facts import BRAND_FACTS, CHOICES, FACTS
-from tests.app.world.mail.build import BRAND, BRIEF, Mail, brand, brief, written
+from app.world.mail.facts import facts as told
+from tests.app.world.mail.build import BRAND, BRIEF, COMPOSER, Mail, brand, brief, written
 
 DASH = "\N{EN DASH}"
 RECEIPTS = ("kept", "canceled", "suspended", "resumed")
@@ -22,7 +24,8 @@ SILENCE = {
     "cancel_at_period_end": "we cancel your subscription",
     "nothing": "nothing changes: your subscription goes on, and you are charged as before",
 }
-USE: dict[str, dict[str, Any]] = {
+Facts = dict[str, Any]
+USE: dict[str, Facts] = {
     "never_used": {"last_used_on": None},
     "unused": {},
     "before_renewal": {"interval": "year"},
@@ -91,9 +94,10 @@ def test_an_ask_without_a_deadline_promises_none() -> None:
     assert "Nothing changes: your subscription goes on" in text
 
 
+@pytest.mark.parametrize("language", languages())
 @pytest.mark.parametrize("notice", ["ask", "reminder"])
-def test_keep_and_cancel_are_equals(notice: str) -> None:
-    page = written(notice=notice).page
+def test_keep_and_cancel_are_equals(notice: str, language: str) -> None:
+    page = written(notice=notice, language=language).page
     cells = page.styles_of("td", "background: #23405c") or page.styles_of(
         "td", "text-align: center"
     )
@@ -156,9 +160,75 @@ def test_english_is_there_since_all_else_falls_back_to_it() -> None:
 
 
 @pytest.mark.parametrize("language", languages())
+def test_each_language_has_every_notice_and_no_other(language: str) -> None:
+    folder = files("email_templates").joinpath(language)
+    names = {f"{name}.md" for name in (*NOTICES, "_footer", "_words")}
+    assert {entry.name for entry in folder.iterdir()} == names
+    assert all(folder.joinpath(name).read_text("utf-8").strip() for name in names)
+
+
+@pytest.mark.parametrize(
+    ("wishes", "folder"),
+    [
+        (("fr-CA", "en"), "fr"),
+        (("ja", "fr"), "fr"),
+        (("", "not a language", "fr_BE"), "fr"),
+        (("ja", "tlh"), "en"),
+        ((), "en"),
+    ],
+)
+def test_the_first_wish_there_are_words_in_is_granted(wishes: tuple[str, ...], folder: str) -> None:
+    assert nearest(*wishes).folder == folder
+
+
+@pytest.mark.parametrize("language", languages())
 @pytest.mark.parametrize("name", [*NOTICES, "_footer", "_words"])
-def test_each_notice_exists_in_each_language(language: str, name: str) -> None:
-    assert source(f"{language}/{name}.md").strip()
+def test_a_template_uses_the_variables_that_english_uses(language: str, name: str) -> None:
+    assert variables_of(f"{language}/{name}.md") == variables_of(f"en/{name}.md")
+
+
+def variables_of(name: str) -> set[str]:
+    """Give what a template asks for, and the phrases it shares with others."""
+    parsed = jinja2.Environment(autoescape=True).parse(source(name))
+    shared = {one for each in parsed.find_all(nodes.FromImport) for one in each.names}
+    macros = {each.name for each in parsed.find_all(nodes.Macro)}
+    return meta.find_undeclared_variables(parsed) | {str(each) for each in shared | macros}
+
+
+@pytest.mark.parametrize("language", [each for each in languages() if each != "en"])
+@pytest.mark.parametrize("notice", NOTICES)
+@pytest.mark.parametrize("early", [True, False])
+def test_every_language_states_in_each_wording_what_english_states(
+    language: str, notice: str, *, early: bool
+) -> None:
+    charge: Facts = {"next_charge": brief().next_charge.replace(month=9)} if early else {}  # type: ignore[union-attr]
+    for choice, lacks in itertools.product(
+        UNASKED_FOR if notice in UNASKED else DECIDED_FOR, LACKS
+    ):
+        facts = charge | choice | lacks
+        assert stated(language=language, notice=notice, **facts) == stated(notice=notice, **facts)
+
+
+UNASKED_FOR: list[Facts] = [
+    {"without_answer": without, "reason": reason}
+    for without, reason in itertools.product(WITHOUT, USE)
+]
+DECIDED_FOR: list[Facts] = [{"decided_by": decided_by} for decided_by in BY]
+LACKS: list[Facts] = [
+    {},
+    {"plan": ""},
+    *({name: None} for name in ("next_charge", "last_used_on", "erase_on", "paid_until")),
+    {"answer_by": None, "without_answer": "nothing"},
+]
+
+
+def stated(**facts: Any) -> tuple[list[int], list[int]]:
+    """Give which facts a subject and a letter state, by their numbers, and how often."""
+    one = brief(**facts)
+    spoken = tongue(one.language)
+    draft = COMPOSER._skeleton(BRAND, one, spoken, told(one, spoken.locale)).draft
+    subject, letter = cut(draft.subject), cut(draft.text)
+    return sorted(subject[1::2], key=int), sorted(letter[1::2], key=int)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("language", languages())
