@@ -11,19 +11,28 @@ from threading import Event
 from app.clock import Clock
 from app.engine.effects import BILLING, NOTICES, Effects, Result, Task, released
 from app.errors import Refused
-from app.lifecycle.case import Kind
+from app.lifecycle.case import Kind, Lane
 from app.store import outbox, products
 from app.store.database import Database
-from app.world.billing.connector import REACHED, Connector
+from app.world.billing.connector import (
+    REACHED,
+    UNKNOWN,
+    Connector,
+    Order,
+    Standing,
+    settled,
+)
 from app.world.mail.brief import Brand
 from app.world.mail.compose import Composer
 from app.world.mail.relay import Relay
 from app.world.outcome import Done, Later, No, Outcome
 
 MANY = 100
-MARGIN = timedelta(seconds=25)
+MARGIN = 0.4
 """Nothing is begun with less of the lease left: a relay may take its time over one notice."""
 BRAKE_EVERY = timedelta(seconds=1)
+UNCONFIRMED = timedelta(days=2)
+"""So long billing's silence about an act is waited out."""
 A_MOMENT = 0.05
 
 
@@ -40,6 +49,21 @@ class Worker:
     before_act: Callable[[Task], None] = lambda _: None
     after_act: Callable[[Task], None] = lambda _: None
     failures: list[Exception] = field(default_factory=list)
+    stopping: Event = field(default_factory=Event)
+
+    def work(self, product: str, lane: Lane, go_on: Callable[[], bool]) -> tuple[int, bool]:
+        """Work off one lane of one product while `go_on` says so.
+
+        Give how many rows changed, and whether nothing was left that could be done.
+        """
+        kinds, carry_out = (BILLING, self._bill) if lane is Lane.BILLING else (NOTICES, self._mail)
+        did = 0
+        while go_on():
+            done = self._lane(product, kinds, carry_out).total()
+            if not done:
+                return did, True
+            did += done
+        return did, False
 
     def until_idle(self) -> Counter[str]:
         """Deliver until nothing is due for any product; count outcomes by kind.
@@ -114,9 +138,7 @@ class Worker:
     def _bill(self, product: str, brand: Brand, tasks: Sequence[Task]) -> Iterator[Result]:  # noqa: ARG002
         if not tasks:
             return
-        with self.database.transaction() as connection:
-            billing = products.row_of(connection, product).billing
-        yield from self._each(product, tasks, partial(_acted, self.connector(billing)))
+        yield from self._each(product, tasks, partial(_acted, self.connector(product)))
 
     # --- notices ---------------------------------------------------------------------------
 
@@ -139,7 +161,11 @@ class Worker:
             return Result(task, Later(f"relay failed: {type(error).__name__}", unknown=True))
 
     def _may_begin(self, task: Task) -> bool:
-        return self.clock.wall() < task.lease_until - MARGIN
+        """Say whether there is time left for a task; who is asked to end begins no more."""
+        return (
+            not self.stopping.is_set()
+            and self.clock.wall() < task.lease_until - self.effects.lease * MARGIN
+        )
 
     def _braked(self, product: str) -> bool:
         with self.database.transaction() as connection:
@@ -169,15 +195,27 @@ def _act(connector: Connector, task: Task) -> Result:
     if order is None:
         return Result(task, No("no order"))
     if task.check_first or task.check_only:
-        standing = connector.read(order.product, order.subscription)
+        standing = connector.read(order)
         if standing is not None and standing.state in REACHED[order.act]:
             return Result(task, Done(), standing)
         if task.check_only:
-            return Result(task, Later("never reached billing"))
+            return Result(task, _unwanted(order, standing))
     outcome = connector.carry_out(order)
     if isinstance(outcome, Done):
-        return Result(task, outcome, connector.read(order.product, order.subscription))
+        return Result(task, outcome, settled(connector, order, outcome))
     return Result(task, outcome)
+
+
+def _unwanted(order: Order, standing: Standing | None) -> Outcome:
+    """Say what becomes of an act that nobody wants any more and that was not seen to be done.
+
+    Where billing cannot say, its silence is no proof: after two days a person is to ask.
+    """
+    if standing is None or standing.state != UNKNOWN:
+        return Later("never reached billing")
+    if order.since is not None and order.at - order.since > UNCONFIRMED:
+        return No("not confirmed by billing")
+    return Later("not confirmed by billing", unknown=True)
 
 
 def _word(outcome: Outcome) -> str:

@@ -1,31 +1,63 @@
-"""The `reconfirm` command."""
+"""The `reconfirm` command.
+
+Each command is a file, loaded when it is called: a worker need not load what draws progress bars.
+"""
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 import click
 
-from app.cli import clocks, doctor, doing, explaining, importing, policies, setup, showing
 from app.errors import ReconfirmError
 
+PLACES = {
+    "demo": "demo",
+    "up": "up",
+    "web": "web",
+    "worker": "worker",
+    "scheduler": "scheduler",
+    "migrate": "setup",
+    "product": "setup",
+    "feed": "setup",
+    "apikey": "setup",
+    "brake": "setup",
+    "policy": "policies",
+    "import": "importing",
+    "inbox": "inbox",
+    "endpoint": "endpoints",
+    "webhook": "endpoints",
+    "sweep": "doing",
+    "deliver": "doing",
+    "clock": "clocks",
+    "subject": "explaining",
+    "doctor": "doctor",
+}
+"""Where each command is found: in the COMMANDS of a file beside this one."""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+
+class Lazily(click.Group):
+    """A group that loads a command when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Give the names, in the order of a first acquaintance."""
+        return list(PLACES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Give one command; None where there is none of that name."""
+        if cmd_name not in PLACES:
+            return None
+        found: Sequence[click.Command] = import_module(f"app.cli.{PLACES[cmd_name]}").COMMANDS
+        return next(each for each in found if each.name == cmd_name)
+
+
+@click.group(
+    cls=Lazily,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="reconfirm")
 def reconfirm() -> None:
     """Ask subscribers who stopped using what they pay for; stop the charge if nobody answers."""
-
-
-for command in (
-    *setup.COMMANDS,
-    *policies.COMMANDS,
-    *importing.COMMANDS,
-    *doing.COMMANDS,
-    *clocks.COMMANDS,
-    *explaining.COMMANDS,
-    *doctor.COMMANDS,
-    *showing.COMMANDS,
-):
-    reconfirm.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,16 +1,14 @@
-"""Doing the work from the command line: one sweep, one delivery, the pages."""
+"""Doing the work from the command line: one sweep, one delivery."""
 
 from typing import Any
 
 import click
-import waitress
 
 from app.cli.actor import json_option
 from app.cli.installation import Installation, installed, print_json, product_of, say
 from app.engine.sweep import Pass
 from app.errors import Refused
 from app.store import population
-from app.web import create_app
 from jobs.sweep import sweep
 
 WORDS = {
@@ -90,13 +88,4 @@ def deliver(until_idle: bool, as_json: bool) -> None:
         click.echo("nothing was due")
 
 
-@click.command("web")
-def web() -> None:
-    """Serve the pages that subscribers answer on."""
-    with installed() as parts:
-        app = create_app(parts.database, parts.clock, parts.links, base_url=parts.settings.base_url)
-        say(f"Serving on http://{parts.settings.bind} (end with Ctrl-C)")
-        waitress.serve(app, listen=parts.settings.bind, threads=4, ident="reconfirm")
-
-
-COMMANDS = (sweep_, deliver, web)
+COMMANDS = (sweep_, deliver)

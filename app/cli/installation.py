@@ -3,28 +3,40 @@
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import click
 
 from app import embedded, settings
+from app.cli.fleet import Keeper
 from app.clock import Clock, wall
 from app.engine.door import Door
-from app.engine.effects import Effects
+from app.engine.effects import LEASE, Effects
+from app.engine.webhooks import Webhooks
 from app.errors import Refused
 from app.links import Links
 from app.mirror import Mirror, mirror_of
 from app.settings import Settings
 from app.store import migrate, products, testclock
 from app.store.database import Database
+from app.store.webhooks import live_endpoints
 from app.usage import Intake
 from app.world.billing import sandbox
 from app.world.billing.connector import Connector
+from app.world.billing.standard import Standard
+from app.world.hooks import Sender
 from app.world.mail.relay import open_relay
+from jobs.hooks import Hooks
 from jobs.outbox import Worker
 from jobs.walk import Walker
+
+LEASE_IN_TESTS = timedelta(seconds=10)
+"""On the test clock time stands still for a worker that was killed: it is not waited for long."""
+SHORTEST_LEASE = timedelta(seconds=30)
+"""An endpoint may take its time over an answer, on any clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +47,35 @@ class Installation:
     database: Database
     clock: Clock
     links: Links
+    servers: ExitStack = field(default_factory=ExitStack)
+
+    def redis_url(self) -> str:
+        """Give the address of Redis, starting or joining the embedded one where none is set."""
+        if self.settings.redis_url is not None:
+            return self.settings.redis_url.get_secret_value()
+        return self.servers.enter_context(embedded.redis(self.settings.data_dir)).url
+
+    def keepers(self) -> list[Keeper]:
+        """Give what keeps the embedded servers of this installation alive, started or joined."""
+        given, found = self.settings, []
+        if given.embedded:
+            found.append(Keeper(partial(embedded.postgres, given.data_dir)))
+        if given.embedded_redis:
+            found.append(Keeper(partial(embedded.redis, given.data_dir)))
+        for each in found:
+            self.servers.callback(each.stop)
+        return found
+
+    @property
+    def metrics_token(self) -> str | None:
+        """The token that opens /metrics to other machines, if one is set."""
+        token = self.settings.metrics_token
+        return None if token is None else token.get_secret_value()
+
+    @property
+    def lease(self) -> timedelta:
+        """How long a worker has for what it claimed."""
+        return LEASE if self.settings.clock == "system" else LEASE_IN_TESTS
 
     @property
     def door(self) -> Door:
@@ -58,7 +99,7 @@ class Installation:
             raise Refused(
                 "no relay is set", "set RECONFIRM_SMTP_URL, such as smtp://user:password@host:587"
             )
-        effects = Effects(self.database, self.clock, self.links)
+        effects = Effects(self.database, self.clock, self.links, self.lease)
         with open_relay(url.get_secret_value()) as relay:
             yield Worker(self.database, self.clock, effects, relay, self.connector)
 
@@ -68,11 +109,34 @@ class Installation:
         with self.worker() as worker:
             yield Walker(self.database, self.clock, worker)
 
-    def connector(self, billing: str) -> Connector:
-        """Give the connector of a billing system by its name."""
-        if billing != "sandbox":
-            raise Refused(f"there is no connector for {billing!r} yet", "use --billing sandbox")
-        return sandbox.Sandbox(self.database.engine)
+    @property
+    def hooks(self) -> Hooks:
+        """What tells endpoints; one serves every thread of a process."""
+        lease = max(self.lease, SHORTEST_LEASE)
+        webhooks = Webhooks(self.database, self.clock, lease)
+        return Hooks(self.database, self.clock, self.sender, webhooks)
+
+    @property
+    def sender(self) -> Sender:
+        """What carries messages out: to this machine only on the test clock."""
+        return Sender(self.clock, local=self.settings.clock == "test")
+
+    def connector(self, product: str) -> Connector:
+        """Give the connector of a product, with what its billing system needs."""
+        with self.database.transaction() as connection:
+            row = products.row_of(connection, product)
+            endpoints = live_endpoints(connection, row.id)
+        if row.billing == "sandbox":
+            return sandbox.Sandbox(self.database.engine)
+        if row.billing != "standard":
+            raise Refused(f"there is no connector for {row.billing!r} yet", "use --billing sandbox")
+        for each in endpoints:
+            if products.BILLING in each.types:
+                return Standard(self.sender, each.url, each.secrets)
+        raise Refused(
+            f"{product} has no endpoint that takes commands for billing",
+            f"run `reconfirm endpoint add {product} URL --type billing`",
+        )
 
 
 @contextmanager
@@ -91,13 +155,15 @@ def installed(*, needs_schema: bool = True, name: str = "reconfirm") -> Iterator
             migrate.upgrade(database)
         elif needs_schema:
             migrate.require_newest(database)
-        yield assemble(given, database)
+        yield assemble(given, database, stack)
 
 
-def assemble(given: Settings, database: Database) -> Installation:
+def assemble(given: Settings, database: Database, servers: ExitStack) -> Installation:
     """Give the service of some settings on a database."""
     keys = [key.get_secret_value() for key in given.secret_keys]
-    return Installation(given, database, clock_for(given, database), Links(keys, given.base_url))
+    return Installation(
+        given, database, clock_for(given, database), Links(keys, given.base_url), servers
+    )
 
 
 def clock_for(given: Settings, database: Database) -> Clock:

@@ -15,6 +15,8 @@ from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError
 
 Result = TypeVar("Result")
+Session = psycopg.Connection[tuple[Any, ...]]
+"""A connection of its own, outside the pool, where each statement commits by itself."""
 AGAIN = (errors.DeadlockDetected, errors.SerializationFailure, errors.UniqueViolation)
 TRIES = 8
 LOCK_TIMEOUT = "30s"

@@ -153,6 +153,8 @@ def next_moment(connection: Connection, now: datetime) -> datetime | None:
              where product_id = p.id and wake_at > %(now)s
              union all select min(not_before) from outbox
              where product_id = p.id and state = 'pending' and not_before > %(now)s
+             union all select min(not_before) from webhook
+             where product_id = p.id and state = 'pending' and not_before > %(now)s
              union all select paced.first from (
                select handed_over_at + interval '1 day' as first from ramp
                where product_id = p.id and version = p.policy_version

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
-from app.lifecycle.case import Kind
+from app.lifecycle.case import Kind, lane_of
 from app.store.database import cursor
 
 _FREE_LANE = """not exists (
@@ -47,13 +47,15 @@ def due(
     The first kinds are taken in any case, the second where an earlier try has no known outcome.
     """
     wanted, lost = ([str(kind) for kind in some] for some in kinds)
+    lanes = sorted({str(lane_of(kind)) for some in kinds for kind in some})
     return _take(
         connection,
         f"""select {_COLUMNS} from outbox o
-            where o.product_id = %s and o.state = 'pending' and o.not_before <= %s
+            where o.product_id = %s and o.state = 'pending' and o.lane = any(%s)
+              and o.not_before <= %s
               and (o.kind = any(%s) or (o.unknown > 0 and o.kind = any(%s))) and {_FREE_LANE}
             order by o.not_before, o.id limit %s for update of o skip locked""",  # noqa: S608
-        (product_id, now, wanted, lost, limit),
+        (product_id, lanes, now, wanted, lost, limit),
     )
 
 

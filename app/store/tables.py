@@ -277,6 +277,7 @@ outbox = Table(
     Index(
         "outbox_due_idx",
         "product_id",
+        "lane",
         "not_before",
         "id",
         postgresql_where=text("state = 'pending'"),
@@ -336,14 +337,19 @@ leader = Table(
     CheckConstraint("one", name="one"),
 )
 
-swept = Table(
-    "swept",
+job_run = Table(
+    "job_run",
     metadata,
     _product(primary_key=True),
+    Column("job", Text, primary_key=True),
+    # The life moment it worked at; the wall clock when it began and ended.
     Column("at", Moment, nullable=False),
+    Column("started_at", Moment, nullable=False),
     Column("finished_at", Moment, nullable=False),
-    Column("changed", Integer, nullable=False),
+    Column("did", Integer, nullable=False),
     Column("failed", Integer, nullable=False),
+    # Whether it ended because nothing was left that it may do now.
+    Column("idle", Boolean, nullable=False),
     Column("stopped", Text),
 )
 
@@ -423,6 +429,14 @@ webhook = Table(
     Index(
         "webhook_due_idx",
         "product_id",
+        "not_before",
+        "id",
+        postgresql_where=text("state = 'pending'"),
+    ),
+    # What a silent endpoint has piled up is not looked through for the others.
+    Index(
+        "webhook_endpoint_idx",
+        "endpoint_id",
         "not_before",
         "id",
         postgresql_where=text("state = 'pending'"),

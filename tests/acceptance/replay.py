@@ -221,7 +221,7 @@ def replay(folder: Path) -> Iterator[Replay]:
         stack.callback(database.close)
         migrate.upgrade(database)
         environment = {"RECONFIRM_DATA_DIR": scratch, "RECONFIRM_CLOCK": "test"}
-        parts = assemble(settings.load(environment), database)
+        parts = assemble(settings.load(environment), database, stack)
         remembered = replace(parts, clock=remembering(parts.clock, database))
         yield Replay(remembered, Files.read(folder), CountingRelay())
 

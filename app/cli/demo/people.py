@@ -9,24 +9,38 @@ PLACES = (
     ("en-GB", "GB", "Europe/London", "GBP"),
     ("en-US", "US", "America/New_York", "USD"),
     ("en-US", "US", "America/Los_Angeles", "USD"),
-    ("de", "DE", "Europe/Berlin", "EUR"),
-    ("fr", "FR", "Europe/Paris", "EUR"),
     ("en-AU", "AU", "Australia/Sydney", "AUD"),
+    ("fr-FR", "FR", "Europe/Paris", "EUR"),
+    ("fr-FR", "FR", "Europe/Paris", "EUR"),
+    ("fr-CA", "CA", "America/Toronto", "CAD"),
+    ("de-DE", "DE", "Europe/Berlin", "EUR"),
 )
-PLANS = (("basic", 899), ("standard", 1349), ("premium", 1999))
-FIRST_NAMES = (
-    "Ada",
-    "Ben",
-    "Cleo",
-    "Dan",
-    "Eva",
-    "Finn",
-    "Gus",
-    "Hana",
-    "Ivo",
-    "June",
-    "Kai",
-    "Lea",
+"""Language, country, zone and currency; who speaks a language without notices gets English."""
+PLANS = (("basic", 899), ("standard", 1349), ("family", 1799), ("premium", 1999))
+FIRST_NAMES = """
+ada ben cleo dan eva finn gus hana ivo june kai lea max nora olga paul quin rosa sami theo uma vera
+will xena yann zoe agathe basile chloe didier elise fanny gaspard hugo ines jules
+"""
+DEAD = "no-longer-there.example"
+"""The host of addresses that bounce."""
+
+
+@dataclass(frozen=True, slots=True)
+class Habit:
+    """How somebody uses it: every so many days, until they lose interest, or through a season."""
+
+    share: float
+    every: tuple[int, int]
+    stops: bool = False
+    season: bool = False
+
+
+HABITS = (
+    Habit(0.30, (1, 3)),  # can hardly do without it
+    Habit(0.20, (5, 20)),  # looks in now and then
+    Habit(0.08, (2, 6), season=True),  # through the winter only
+    Habit(0.34, (2, 14), stops=True),  # loses interest one day, and goes on paying
+    Habit(0.08, (0, 0)),  # never began
 )
 
 
@@ -41,12 +55,13 @@ class Person:
     """One invented subscriber: the row billing tells of them, and their habit.
 
     `every` is how many days lie between two uses, `stops_on` the day they lose interest (None for
-    who never does); who never began has `every` 0.
+    who never does); who never began has `every` 0, and who is `seasonal` is away in summer.
     """
 
     row: dict[str, str]
     every: int
-    stops_on: date | None
+    stops_on: date | None = None
+    seasonal: bool = False
 
     @property
     def id(self) -> str:
@@ -57,7 +72,12 @@ class Person:
         """Say whether they use it on a day, left to themselves."""
         if not self.every or (self.stops_on is not None and day >= self.stops_on):
             return False
+        if self.seasonal and day.month in SUMMER:
+            return False
         return (day.toordinal() + len(self.id)) % self.every == 0
+
+
+SUMMER = range(4, 10)
 
 
 def population(seed: int, many: int, today: date) -> Iterator[Person]:
@@ -67,14 +87,24 @@ def population(seed: int, many: int, today: date) -> Iterator[Person]:
 
 
 def _person(seed: int, number: int, today: date) -> Person:
-    name = f"{FIRST_NAMES[number % len(FIRST_NAMES)].lower()}-{number}"
+    names = FIRST_NAMES.split()
+    name = f"{names[number % len(names)]}-{number}"
     start = today - timedelta(days=60 + int(chance(seed, number, "start") * 1000))
-    habit = chance(seed, number, "habit")
-    every = 0 if habit < 0.06 else 1 + int(chance(seed, number, "every") * 20)  # noqa: PLR2004
+    habit = _habit(chance(seed, number, "habit"))
+    low, high = habit.every
+    every = low + int(chance(seed, number, "every") * (high - low + 1))
     stops = None
-    if habit > 0.6:  # noqa: PLR2004 - two in five lose interest some day
+    if habit.stops:
         stops = start + timedelta(days=30 + int(chance(seed, number, "stops") * 1100))
-    return Person(_row(seed, number, name, start), every, stops)
+    return Person(_row(seed, number, name, start), every, stops, habit.season)
+
+
+def _habit(luck: float) -> Habit:
+    for habit in HABITS:
+        if luck < habit.share:
+            return habit
+        luck -= habit.share
+    return HABITS[-1]
 
 
 def _row(seed: int, number: int, name: str, start: date) -> dict[str, str]:
@@ -84,7 +114,7 @@ def _row(seed: int, number: int, name: str, start: date) -> dict[str, str]:
     moment = datetime.combine(start, time(10), UTC)
     return {
         "id": name,
-        "email": "" if chance(seed, number, "mail") < 0.02 else f"{name}@subscribers.example",  # noqa: PLR2004
+        "email": _address(chance(seed, number, "mail"), name),
         "locale": locale,
         "country": country,
         "timezone": zone,
@@ -96,3 +126,10 @@ def _row(seed: int, number: int, name: str, start: date) -> dict[str, str]:
         "renews_at": moment.isoformat(),
         "status": "active",
     }
+
+
+def _address(luck: float, name: str) -> str:
+    """Give an address; one in a hundred has none, and three in a hundred bounce."""
+    if luck < 0.01:  # noqa: PLR2004
+        return ""
+    return f"{name}@{DEAD if luck < 0.04 else 'subscribers.example'}"  # noqa: PLR2004

@@ -1,4 +1,8 @@
-"""The demo's story: a year in a small town of subscribers, on the real engine, mail and pages."""
+"""The demo's story: a year in a small town of subscribers, on the running service.
+
+Everything a person does follows from the mail they got and from a die that is thrown by (seed,
+subscription, round): the same story for the same seed, whatever process dies on the way.
+"""
 
 import re
 from collections import Counter
@@ -7,223 +11,225 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from functools import partial
 from pathlib import Path
-from typing import Any
+from threading import Event
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from flask.testing import FlaskClient
-from sqlalchemy import text
+import psycopg
+from psycopg import OperationalError
+from sqlalchemy.exc import DBAPIError
 
-from app import policy as policies
-from app import rows
+from app import clock
+from app.cli.demo.caller import Caller
+from app.cli.demo.people import DEAD, Person, chance
+from app.cli.demo.town import KEY, ONE_DAY, Town
 from app.cli.installation import Installation
-from app.cli.people import Person, chance, population
-from app.mirror import replan
-from app.store import products, testclock
-from app.usage import Told
-from app.web import create_app
-from app.world.billing import sandbox
-from jobs.walk import Walker
+from app.errors import Refused
+from app.store import running, testclock
 
-KEY = "bluetv"
-ACTOR = "cli:demo"
-POLICY = {
-    "on_no_answer": "suspend",
-    "never_used_after": "P6M",
-    "unused_after": "P1Y",
-    "answer_within": "P30D",
-    "erase_after": "P10M",
-    "pace": {"ramp": [5, 20, "10%", "100%"], "notices_per_day": 200},
-}
-ONE_DAY = timedelta(days=1)
+Found = TypeVar("Found")
 LINK = re.compile(r"https?://\S+/a/[\w.~-]+")
+NAMED = re.compile(r"<?(?P<notice>[\w-]+)\.(?P<rest>[^@]+)@")
+STEP = timedelta(hours=6)
+"""Every zone of the town has one of these within the hours in which people are written to."""
+A_MOMENT = 0.1
+LISTENING = timedelta(seconds=1)
+PATIENCE = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One notice in the mailbox."""
+
+    id: str
+    notice: str
+    to: str
+    subject: str
+    text: str
+    at: datetime
+
+    @property
+    def shown(self) -> str:
+        """The mail as text, with the headers a person sees."""
+        return f"To: {self.to}\nSubject: {self.subject}\n\n{self.text}"
+
+    @property
+    def link(self) -> str | None:
+        """The path of the page that the mail leads to."""
+        found = LINK.search(self.text)
+        return urlsplit(found[0]).path if found else None
 
 
 @dataclass
 class Story:
-    """One run: its people, what they do, and what came of it."""
+    """One run: its people, what they do, and the mails they got."""
 
     service: Installation
-    walker: Walker
+    town: Town
+    caller: Caller
     mailbox: Path
     seed: int
-    people: dict[str, Person]
-    client: FlaskClient
-    plans: dict[date, list[Callable[[], None]]] = field(default_factory=dict)
+    plans: dict[date, list[tuple[str, Callable[[], None]]]] = field(default_factory=dict)
     back: set[str] = field(default_factory=set)
-    counts: Counter[str] = field(default_factory=Counter)
-    seen: Counter[tuple[str, str]] = field(default_factory=Counter)
-    kept_mails: dict[str, str] = field(default_factory=dict)
+    mails: Counter[str] = field(default_factory=Counter)
+    first: dict[str, Mail] = field(default_factory=dict)
+    turns: Counter[tuple[str, str]] = field(default_factory=Counter)
+    seen: set[str] = field(default_factory=set)
+    read: set[str] = field(default_factory=set)
 
-    @property
-    def today(self) -> date:
-        """The day it is on the test clock."""
-        return self.service.clock.now().astimezone(UTC).date()
-
-    def day(self) -> None:
+    def day(self) -> date:
         """Live one day: people do what they planned, use it, time passes, mails are read."""
-        today = self.today
-        for act in self.plans.pop(today, []):
+        today = self.now().date()
+        for _, act in sorted(self.plans.pop(today, []), key=lambda each: each[0]):
             act()
-        used = {each.id: today for each in self.people.values() if self._uses(each, today)}
-        self.walker.advance(self.service.clock.now() + ONE_DAY)
-        self.service.intake.record(KEY, Told(used, {}), ACTOR)
-        self.service.intake.covers(KEY, "app", None, today)
-        self.walker.settle()
+        self.pass_time(ONE_DAY)
+        self._tell_usage(today)
         for mail in self._new_mails():
-            self._read(mail)
+            self._answer(mail)
+        return today
+
+    def now(self) -> datetime:
+        """Give the moment on the test clock."""
+        return _patiently(lambda: self.service.clock.now().astimezone(UTC))
+
+    def pass_time(self, how_long: timedelta, step: timedelta = STEP) -> None:
+        """Let the scheduler walk on, and wait until it has arrived with nothing left to do."""
+        until = self.now() + how_long
+        _patiently(partial(self._walk, until, step))
+
+    def _walk(self, until: datetime, step: timedelta) -> None:
+        """Order a walk and wait for its end; ordering it again is no other walk."""
+        with psycopg.connect(self.service.database.url, autocommit=True) as session:
+            running.listen(session, testclock.NEWS)
+            with self.service.database.transaction() as connection:
+                testclock.order_walk(connection, until, step)
+            deadline = clock.wall() + PATIENCE
+            while not testclock.has_arrived(session):
+                if clock.wall() > deadline:
+                    raise Refused("the day does not end", "look at the log above; run it again")
+                running.hear(session, LISTENING)
+
+    def _tell_usage(self, day: date) -> None:
+        """Tell who used it today, and that this was all."""
+        used = [each.id for each in self.town.people.values() if self._uses(each, day)]
+        events = [{"subscription": name, "used_at": f"{day}"} for name in used]
+        document = {"events": events, "through": f"{day}"}
+        self._call_as_the_app("usage", document)
 
     def _uses(self, person: Person, today: date) -> bool:
         return person.uses_on(today) or (person.id in self.back and today.day % 9 == 0)
 
-    def _new_mails(self) -> Iterator[EmailMessage]:
-        for path in sorted((self.mailbox / "new").iterdir()):
-            mail = message_from_bytes(path.read_bytes(), policy=policy.default)
-            path.rename(self.mailbox / "cur" / f"{path.name}:2,S")
-            yield mail
+    # --- mails -------------------------------------------------------------------------------
+
+    def _new_mails(self) -> list[Mail]:
+        """Give the mails that have come, in an order that does not depend on their sending."""
+        new = self.mailbox / "new"
+        names = sorted(each.name for each in new.iterdir()) if new.exists() else []
+        found = [mail_from(new / name) for name in names if name not in self.read]
+        self.read.update(names)
+        return sorted(self._once_each(found), key=lambda mail: (mail.to, mail.notice, mail.at))
+
+    def _once_each(self, mails: list[Mail]) -> Iterator[Mail]:
+        """Leave out copies: a notice may come twice under the same Message-ID."""
+        for mail in mails:
+            if mail.id not in self.seen:
+                self.seen.add(mail.id)
+                yield mail
 
     # --- what people do about a mail ---------------------------------------------------------
 
-    def _read(self, mail: EmailMessage) -> None:
-        notice = str(mail["Message-ID"]).removeprefix("<").partition(".")[0]
-        self.counts[notice] += 1
-        body = mail.get_body(("plain",))
-        text_part = body.get_content() if body else ""
-        shown = f"To: {mail['To']}\nSubject: {mail['Subject']}\n\n{text_part}"
-        self.kept_mails.setdefault(notice, shown)
-        found = LINK.search(text_part)
-        if found is not None:
-            who = str(mail["To"]).partition("@")[0]
-            self._react(notice, who, urlsplit(found[0]).path)
+    def _answer(self, mail: Mail) -> None:
+        self.mails[mail.notice] += 1
+        self.first.setdefault(mail.notice, mail)
+        who, _, host = mail.to.partition("@")
+        if host == DEAD:
+            self._bounce(mail)
+        elif mail.link is not None:
+            self.turns[who, mail.notice] += 1
+            luck = chance(self.seed, who, mail.notice, self.turns[who, mail.notice])
+            self._react(mail.notice, who, mail.link, luck)
 
-    def _react(self, notice: str, who: str, path: str) -> None:
-        self.seen[who, notice] += 1
-        luck = chance(self.seed, who, notice, self.seen[who, notice])
+    def _bounce(self, mail: Mail) -> None:
+        """Tell what the mail server of a dead address told us."""
+        self._call_as_the_app("feedback", {"events": [{"type": "bounced", "message_id": mail.id}]})
+
+    def _react(self, notice: str, who: str, path: str, luck: float) -> None:
         if notice == "ask":
-            self._answer_an_ask(luck, who, path)
+            self._react_to_an_ask(who, path, luck)
         elif notice == "suspended" and luck < 0.15:  # noqa: PLR2004 - some want it back
-            self._plan(3 + int(luck * 100), lambda: self._click(path, "resume", who))
+            self._plan(3 + int(luck * 100), who, partial(self._click, path, "resume", who))
         elif notice == "suspended" and luck < 0.25:  # noqa: PLR2004 - some only look in again
-            self._plan(20, lambda: self._come_back(who))
-        elif notice == "welcome-back":
-            self._plan(2, lambda: self._click(path, "resume", who))
+            self._plan(20, who, partial(self.back.add, who))
+        elif notice == "welcome_back":
+            self._plan(2, who, partial(self._click, path, "resume", who))
 
-    def _answer_an_ask(self, luck: float, who: str, path: str) -> None:
+    def _react_to_an_ask(self, who: str, path: str, luck: float) -> None:
         wait = 1 + int(chance(self.seed, who, "wait") * 26)
-        if luck < 0.25:  # noqa: PLR2004 - a quarter keep it
-            self._plan(wait, lambda: self._click(path, "keep", who))
+        if luck < 0.22:  # noqa: PLR2004 - a fifth keep it
+            self._plan(wait, who, partial(self._click, path, "keep", who))
+        elif luck < 0.25:  # noqa: PLR2004 - a few change their mind
+            self._plan(wait, who, partial(self._hesitate, path, who))
         elif luck < 0.45:  # noqa: PLR2004 - a fifth cancel
-            self._plan(wait, lambda: self._click(path, "cancel"))
+            self._plan(wait, who, partial(self._click, path, "cancel"))
         elif luck < 0.55:  # noqa: PLR2004 - a tenth use it again
-            self._plan(wait, lambda: self._come_back(who))
+            self._plan(wait, who, partial(self.back.add, who))
 
-    def _plan(self, days: int, act: Callable[[], None]) -> None:
-        self.plans.setdefault(self.today + timedelta(days=days), []).append(act)
+    def _plan(self, days: int, who: str, act: Callable[[], None]) -> None:
+        self.plans.setdefault(self.now().date() + timedelta(days=days), []).append((who, act))
 
     def _click(self, path: str, answer: str, returns: str | None = None) -> None:
         """Open the page as a person would, then press the button."""
-        self.client.get(path)
-        self.client.post(path, data={"answer": answer})
+        self._expect(200, self.caller.get(path))
+        self._expect(303, self.caller.post_form(path, {"answer": answer}))
         if returns:
             self.back.add(returns)
 
-    def _come_back(self, who: str) -> None:
-        self.back.add(who)
+    def _hesitate(self, path: str, who: str) -> None:
+        """Cancel, and think better of it after a quarter of an hour."""
+        self._click(path, "cancel")
+        self._plan(1, who, partial(self._click, path, "undo", who))
 
-    # --- what came of it -----------------------------------------------------------------------
+    def _call_as_the_app(self, what: str, document: Any) -> None:
+        path = f"/v1/products/{KEY}/{what}"
+        self._expect(200, self.caller.post_json(path, document, self.town.usage_key))
 
-    def summary(self) -> dict[str, Any]:
-        """Give the funnel and the money, from the database and the sandbox."""
-        with self.service.database.transaction() as connection:
-            rounds: dict[str, int] = dict(
-                connection.execute(
-                    text("select coalesce(outcome, stage), count(*) from reconfirmation group by 1")
-                )
-                .tuples()
-                .all()
-            )
-            said: dict[str, int] = dict(
-                connection.execute(text("select what, count(*) from history group by 1"))
-                .tuples()
-                .all()
-            )
-            scheduled = connection.scalar(
-                text("select count(*) from reconfirmation where erase_on is not null")
-            )
-            told = sandbox.acts(connection, KEY)
-            charged = sandbox.charges(connection, KEY)
-            avoided = sandbox.avoided(connection, KEY, self.service.clock.now())
-        return {
-            "subscribers": len(self.people),
-            "asked": self.counts["ask"],
-            "reminded": self.counts["reminder"],
-            "kept": rounds.get("kept", 0),
-            "returned": rounds.get("returned", 0),
-            "canceled": said.get("canceled", 0),
-            "suspended": said.get("suspended", 0),
-            "resumed": said.get("resumed", 0),
-            "unreachable": rounds.get("unreachable", 0),
-            "still_waiting": rounds.get("asked", 0),
-            "erasure_scheduled": scheduled,
-            "charges_avoided": sum(count for count, _ in avoided.values()),
-            "money_no_longer_taken": {cur: minor for cur, (_, minor) in sorted(avoided.items())},
-            "charged_after_suspension": _charged_while_suspended(told, charged),
-        }
+    def _expect(self, status: int, got: int) -> None:
+        if got != status:
+            raise Refused(f"the service answered {got} and not {status}", "look at the log above")
 
 
-def _charged_while_suspended(
-    acts: list[tuple[str, str, datetime, str, int]], charges: list[tuple[str, datetime, int, str]]
-) -> int:
-    """Count charges that fell between a suspension and its resumption."""
-    stops: dict[str, list[tuple[datetime, bool]]] = {}
-    for who, act, at, _, _ in acts:
-        stops.setdefault(who, []).append((at, act != "resume"))
-    count = 0
-    for who, at, _, _ in charges:
-        before = [stopped for moment, stopped in stops.get(who, []) if moment < at]
-        count += bool(before and before[-1])
-    return count
-
-
-def begin(service: Installation, walker: Walker, mailbox: Path, seed: int, many: int) -> Story:
-    """Found the product, import its people and a year and more of their habits."""
-    now = service.clock.now()
-    people = {each.id: each for each in population(seed, many, now.date())}
-    with service.database.transaction() as connection:
-        number = products.add(connection, KEY, "Blue TV", "sandbox", now)
-        settings = {
-            "from_address": "hello@bluetv.example",
-            "support_url": "https://bluetv.example/help",
-            "app_url": "https://bluetv.example",
-        }
-        products.change(connection, number, settings)
-        body = policies.write(policies.read(POLICY))
-        version = products.propose(connection, number, body, ACTOR, now)
-        products.activate(connection, number, version, ACTOR, now)
-    facts = [rows.read(each.row) for each in people.values()]
-    for start in range(0, len(facts), 1000):
-        service.mirror("sandbox").bring(KEY, facts[start : start + 1000], ACTOR)
-    _tell_the_past(service, list(people.values()), now.date())
-    app = create_app(
-        service.database, service.clock, service.links, base_url=service.settings.base_url
+def mail_from(path: Path) -> Mail:
+    """Read one mail of a Maildir."""
+    message = message_from_bytes(path.read_bytes(), policy=policy.default)
+    body = message.get_body(("plain",))
+    named = NAMED.match(str(message["Message-ID"]))
+    date_sent = message["Date"].datetime if message["Date"] else datetime(1970, 1, 1, tzinfo=UTC)
+    return Mail(
+        str(message["Message-ID"]),
+        named["notice"].replace("-", "_") if named else "",
+        str(message["To"]),
+        str(message["Subject"]),
+        body.get_content() if body else "",
+        date_sent,
     )
-    return Story(service, walker, mailbox, seed, people, app.test_client())
 
 
-def _tell_the_past(service: Installation, people: list[Person], today: date) -> None:
-    last: dict[str, date] = {}
-    for each in people:
-        start = date.fromisoformat(each.row["started_at"][:10])
-        days = (today - ONE_DAY * back for back in range(1, (today - start).days + 1))
-        found = next((day for day in days if each.uses_on(day)), None)
-        if found is not None:
-            last[each.id] = found
-    service.intake.covers(KEY, "app", today - timedelta(days=1200), today - ONE_DAY)
-    service.intake.record(KEY, Told(last, {}), ACTOR)
-    replan(service.database, service.clock, KEY)
+def html_of(path: Path) -> str:
+    """Give the HTML part of one mail of a Maildir."""
+    message: EmailMessage = message_from_bytes(path.read_bytes(), policy=policy.default)
+    body = message.get_body(("html",))
+    return str(body.get_content()) if body else ""
 
 
-def set_clock(service: Installation, moment: datetime) -> None:
-    """Set the test clock."""
-    with service.database.transaction() as connection:
-        testclock.write(connection, moment)
+def _patiently(look: Callable[[], Found]) -> Found:
+    """Look into the database, again where it is being started anew."""
+    deadline = clock.wall() + PATIENCE
+    while True:
+        try:
+            return look()
+        except (OperationalError, DBAPIError) as error:
+            if clock.wall() > deadline:
+                raise Refused("PostgreSQL does not come back", "look at its log") from error
+            Event().wait(A_MOMENT)

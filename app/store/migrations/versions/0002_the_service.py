@@ -11,6 +11,13 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.drop_index("outbox_due_idx", table_name="outbox")
+    op.create_index(
+        "outbox_due_idx",
+        "outbox",
+        ["product_id", "lane", "not_before", "id"],
+        postgresql_where=sa.text("state = 'pending'"),
+    )
     op.create_table(
         "leader",
         sa.Column("one", sa.Boolean(), server_default=sa.text("true"), nullable=False),
@@ -104,15 +111,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("product_id", "day", "what", name=op.f("pulse_pkey")),
     )
     op.create_table(
-        "swept",
+        "job_run",
         sa.Column("product_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("job", sa.Text(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("changed", sa.Integer(), nullable=False),
+        sa.Column("did", sa.Integer(), nullable=False),
         sa.Column("failed", sa.Integer(), nullable=False),
+        sa.Column("idle", sa.Boolean(), nullable=False),
         sa.Column("stopped", sa.Text(), nullable=True),
-        sa.ForeignKeyConstraint(["product_id"], ["product.id"], name=op.f("swept_product_id_fkey")),
-        sa.PrimaryKeyConstraint("product_id", name=op.f("swept_pkey")),
+        sa.ForeignKeyConstraint(
+            ["product_id"], ["product.id"], name=op.f("job_run_product_id_fkey")
+        ),
+        sa.PrimaryKeyConstraint("product_id", "job", name=op.f("job_run_pkey")),
     )
     op.create_table(
         "webhook",
@@ -163,6 +175,13 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 'pending'"),
     )
     op.create_index(
+        "webhook_endpoint_idx",
+        "webhook",
+        ["endpoint_id", "not_before", "id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'pending'"),
+    )
+    op.create_index(
         "webhook_lane_idx",
         "webhook",
         ["endpoint_id", "subscription_id", "id"],
@@ -182,6 +201,13 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("outbox_due_idx", table_name="outbox")
+    op.create_index(
+        "outbox_due_idx",
+        "outbox",
+        ["product_id", "not_before", "id"],
+        postgresql_where=sa.text("state = 'pending'"),
+    )
     op.drop_column("subscription", "told_at")
     op.drop_column("clock", "step_seconds")
     op.drop_column("clock", "until")
@@ -197,10 +223,15 @@ def downgrade() -> None:
         "webhook_due_idx", table_name="webhook", postgresql_where=sa.text("state = 'pending'")
     )
     op.drop_index(
+        "webhook_endpoint_idx",
+        table_name="webhook",
+        postgresql_where=sa.text("state = 'pending'"),
+    )
+    op.drop_index(
         "webhook_done_idx", table_name="webhook", postgresql_where=sa.text("done_at is not null")
     )
     op.drop_table("webhook")
-    op.drop_table("swept")
+    op.drop_table("job_run")
     op.drop_table("pulse")
     op.drop_index(
         "inbox_received_idx", table_name="inbox", postgresql_where=sa.text("body is not null")

@@ -1,0 +1,26 @@
+"""The role `web`: pages, webhooks, the API."""
+
+import click
+
+from app.cli.role import attached_option, role
+from app.cli.server import serve
+from app.web import create_app
+
+
+@click.command("web")
+@attached_option
+def web(is_attached: bool) -> None:
+    """Serve pages, webhooks and the API."""
+    with role("web", is_attached=is_attached) as (parts, _):
+        app = create_app(
+            parts.database,
+            parts.clock,
+            parts.links,
+            base_url=parts.settings.base_url,
+            metrics_token=parts.metrics_token,
+            redis_url=parts.redis_url(),
+        )
+        serve(app, parts.settings.bind)
+
+
+COMMANDS = (web,)

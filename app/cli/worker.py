@@ -1,0 +1,32 @@
+"""The role `worker`: sweeps, tells billing, sends notices and webhooks."""
+
+from datetime import timedelta
+
+import click
+
+from app.cli.role import attached_option, role
+from jobs.broker import open_broker
+from jobs.crew import Crew, work
+
+POLL = timedelta(milliseconds=200)
+"""How long an idle worker waits at most before it asks Redis again."""
+POLL_IN_TESTS = timedelta(milliseconds=8)
+GOODBYE_MS = 30_000
+"""Milliseconds that threads are given to finish what they have in hand."""
+
+
+@click.command("worker")
+@attached_option
+def worker(is_attached: bool) -> None:
+    """Sweep, tell billing, send notices and webhooks, as the scheduler calls for it."""
+    with role("worker", is_attached=is_attached) as (parts, stopping):
+        crew = Crew(parts.database, parts.clock, parts.worker, parts.hooks)
+        poll = POLL_IN_TESTS if parts.settings.clock == "test" else POLL
+        hands = work(open_broker(parts.redis_url()), crew, parts.settings.workers, poll)
+        stopping.wait()
+        crew.end()
+        hands.stop(GOODBYE_MS)
+        crew.close()
+
+
+COMMANDS = (worker,)
