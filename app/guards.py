@@ -1,20 +1,27 @@
-"""What stops or slows a product by itself: silent feeds, the brake, the daily quota, the ramp.
+"""What stops or slows a product by itself: feeds, brake, quota, ramp, and odd numbers.
 
 Guards trim what the engine may do; they never look at a person. Everything fails closed: a feed
 that has never spoken, a counter that cannot be read, a brake that cannot be asked mean no.
 """
 
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from math import ceil
 
 from sqlalchemy import Connection
 
-from app.store import due, pace, products
-from app.store.products import Product
+from app.policy import Share
+from app.store import cases, due, pace, products, pulse
+from app.store.cases import HistoryWrite
+from app.store.products import Brake, Product
+from app.store.pulse import News
 
 STALE_FEED = "stale_feed"
+NEWLY_DUE = "newly_due"
 BY_HAND = "by_hand"
+GUARD = "guard"
 ONE_DAY = timedelta(days=1)
 WESTERNMOST = timedelta(hours=12)
 UNLIMITED = 1 << 40
@@ -53,16 +60,83 @@ def check_feeds(connection: Connection, product: Product, now: datetime) -> Prod
     if product.hearing.heard_until is None or product.policy is None:
         return product
     if is_stale(product, now):
-        why = "usage_feed_silent"
-        changed = products.set_brake(connection, product.id, STALE_FEED, why, "guard", now)
+        changed = trip(connection, product, STALE_FEED, "usage_feed_silent", now)
     else:
-        changed = bool(products.lift_brake(connection, product.id, STALE_FEED, "guard", now))
+        changed = bool(products.lift_brake(connection, product.id, STALE_FEED, GUARD, now))
+        if changed:
+            _note(connection, product.id, "brake_off", STALE_FEED, GUARD, now)
     return products.load(connection, product.key) if changed else product
+
+
+# --- the brake -----------------------------------------------------------------------------
 
 
 def braked(connection: Connection, product: Product) -> bool:
     """Say whether any brake stops this product."""
     return bool(products.brakes(connection, product.id))
+
+
+def trip(connection: Connection, product: Product, cause: str, why: str, now: datetime) -> bool:
+    """Set the brake of one product; `why` holds codes and numbers. False where it is on already."""
+    if not products.set_brake(connection, product.id, cause, why, GUARD, now):
+        return False
+    _note(connection, product.id, "brake_on", cause, GUARD, now)
+    return True
+
+
+def lift(
+    connection: Connection, product_id: int | None, actor: str, why: str, now: datetime
+) -> int:
+    """Lift the brakes of a product, or (None) the one of all, because a person says so; how many.
+
+    What tripped them has been seen: it is never held against the product again, see `_told`.
+    """
+    if product_id is not None:
+        _acknowledge(connection, product_id, day_of(now))
+    lifted = products.lift_brake(connection, product_id, None, actor, now)
+    _note(connection, product_id or 0, "brake_off", why, actor, now)
+    return lifted
+
+
+def _note(  # noqa: PLR0913, PLR0917 - a line of history
+    connection: Connection, product_id: int, what: str, why: str, actor: str, now: datetime
+) -> None:
+    line = HistoryWrite(None, None, what, why, None)
+    cases.insert_history(connection, product_id, now, actor, [line])
+
+
+_LIFT = "`reconfirm brake off {product} --why …`"
+_WORDS = {
+    STALE_FEED: (
+        "the feed of usage has been silent for longer than the policy allows",
+        "bring the usage up to date: this brake lifts itself",
+    ),
+    NEWLY_DUE: (
+        "more people have come due at once than the policy allows in a day",
+        "look for missing usage with `reconfirm feed list {product}` and for a wrong threshold with"
+        " `reconfirm policy show {product}`; if all is as it should be, " + _LIFT,
+    ),
+    "bounces": (
+        "more of the asks of the last days came back than the policy allows",
+        "check the addresses, and that the relay may write for the sender; then " + _LIFT,
+    ),
+    "complaints": (
+        "more of those asked in the last days complained than the policy allows",
+        "check the sender, and whether these people know the product by that name; then " + _LIFT,
+    ),
+    "in_use": (
+        "a feed is broken: more of those asked in the last days do use it than the policy allows",
+        "find and import the use that `reconfirm feed list {product}` does not cover; then "
+        + _LIFT,
+    ),
+}
+
+
+def in_words(brake: Brake) -> tuple[str, str]:
+    """Give what a brake says, with its numbers, and what to do about it."""
+    says, mend = _WORDS.get(brake.cause, ("", _LIFT))
+    named = " ".join(mend.format(product=brake.product or "").split())
+    return f"{says} ({brake.why})" if says else brake.why, named
 
 
 # --- pace ----------------------------------------------------------------------------------
@@ -170,3 +244,252 @@ def count_asked(
     pace.take(connection, product.id, day_of(now), asked + reminded)
     if asked and product.policy and not ramp_is_open(product):
         pace.count_opened(connection, product.id, product.policy.version, asked)
+
+
+# --- counting ------------------------------------------------------------------------------
+
+
+SPAN = timedelta(days=7)
+"""Rates are those of the last seven days, today among them; no acknowledgment lasts longer."""
+FEW_NEWS = 3
+"""Fewer bad news than this stop nobody: one in ten says nothing of a product, three in ten do.
+
+The price of stopping too soon is that a person looks; of stopping too late, that mail of this
+product is no longer believed. So beyond this the rate itself decides, without further allowance.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rate:
+    """A guard of bad news: counter by the day of the ask, and the knob that limits its rate."""
+
+    cause: str
+    news: str
+    knob: str
+
+    @property
+    def counter(self) -> str:
+        return f"ask_{self.news}"
+
+
+RATES = (
+    _Rate("bounces", "bounced", "max_bounce_rate"),
+    _Rate("complaints", "complained", "max_complaint_rate"),
+    _Rate("in_use", pulse.IN_USE, "max_in_use_rate"),
+)
+_OF = (pulse.HANDED_OVER, pulse.REFUSED)
+"""Rates are of the asks handed over, and of those that came back in that moment."""
+
+
+def count(
+    connection: Connection,
+    product: Product,
+    now: datetime,
+    notes: Iterable[str],
+    news: Sequence[News],
+) -> None:
+    """Count what a batch did, as its last statement; bad news may set the brake there and then."""
+    today = day_of(now)
+    # Counted before anything is asked of them: a batch has thousands, of a handful of kinds.
+    many = Counter(notes)
+    counts = Counter({(today, what): many[what] for what in many.keys() & pulse.COUNTED})
+    if not news:
+        pulse.add(connection, product.id, counts)
+        return
+    lifted = pulse.lifts(connection, product.id)
+    for each in news:
+        counts.update(_counted(each, lifted, today))
+    pulse.add(connection, product.id, counts)
+    _check_rates(connection, product, {each.what for each in news}, now)
+
+
+def _counted(news: News, lifted: dict[str, datetime], today: date) -> Counter[tuple[date, str]]:
+    """Count news today for whoever looks, and on the day of the ask for its guard.
+
+    So the rate compares like with like, however unevenly asks go out. Late news of an ask from
+    before the guard's brake was lifted has been acknowledged with the rest.
+    """
+    counts = Counter({(today, news.what): max(0, news.many)})
+    rate = next(each for each in RATES if each.news == news.what)
+    since = lifted.get(rate.cause)
+    if news.refused:
+        counts.update({(today, rate.counter): 1, (today, pulse.REFUSED): 1})
+    elif news.asked_at is not None and (since is None or news.asked_at > since):
+        counts[day_of(news.asked_at), rate.counter] += news.many
+    return counts
+
+
+def _check_rates(connection: Connection, product: Product, what: set[str], now: datetime) -> None:
+    if product.policy is None:
+        return
+    counts = pulse.since(connection, product.id, day_of(now) - SPAN + ONE_DAY)
+    for rate in RATES:
+        limit = getattr(product.policy.guards, rate.knob)
+        bad = _told(counts, rate.cause, rate.counter)
+        of = sum(_told(counts, rate.cause, each) for each in _OF)
+        if rate.news in what and bad >= FEW_NEWS and bad > round(limit * of, 6):
+            why = f"{rate.news}={bad} of={of} at_most={Share().write(limit)}"
+            trip(connection, product, rate.cause, why, now)
+
+
+# --- what has been acknowledged ------------------------------------------------------------
+
+
+_NAMED = f"{NEWLY_DUE}_named"
+_SEEN = {
+    NEWLY_DUE: (pulse.ASKED, _NAMED),
+    **{rate.cause: (rate.counter, *_OF) for rate in RATES},
+}
+"""What a person who lifts a guard's brake has seen: where these counters stood."""
+
+
+def _seen(cause: str, what: str) -> str:
+    return f"seen_{cause}_{what}"
+
+
+def _acknowledge(connection: Connection, product_id: int, today: date) -> None:
+    """Note where the counters of the guards that have tripped stand on the day of the lift."""
+    on = [each for each in products.brakes(connection, product_id) if each.product is not None]
+    causes = [each.cause for each in on if each.cause in _SEEN]
+    if not causes:
+        return
+    pulse.hold(connection, product_id, today)
+    counts = pulse.since(connection, product_id, min(day_of(each.set_at) for each in on))
+    for cause in causes:
+        seen = {what: counts[today, what] for what in _SEEN[cause]}
+        if cause == NEWLY_DUE:
+            named = max((day for day, what in counts if what == _NAMED), default=today)
+            seen[_NAMED] = counts[named, _NAMED]
+        values = {_seen(cause, what): many for what, many in seen.items()}
+        pulse.put(connection, product_id, today, values)
+
+
+def _lifted_on(counts: pulse.Counts, cause: str) -> date | None:
+    """Give the day on which a person last lifted a guard's brake; None where none is known."""
+    mark = _seen(cause, _SEEN[cause][0])
+    return max((day for day, what in counts if what == mark), default=None)
+
+
+def _told(counts: pulse.Counts, cause: str, what: str) -> int:
+    """Sum a counter over the days read, or over what came since the guard's brake was lifted."""
+    lifted = _lifted_on(counts, cause)
+    if lifted is None:
+        return sum(many for (_, each), many in counts.items() if each == what)
+    later = sum(many for (day, each), many in counts.items() if each == what and day >= lifted)
+    return later - counts.get((lifted, _seen(cause, what)), 0)
+
+
+# --- who comes due at once -----------------------------------------------------------------
+
+
+FEW_PEOPLE = 20
+"""So many may come due in a day whatever their share: of a small product a few are a lot."""
+EXACT = 1_000_000
+"""Up to so many people are counted, once a day; of more the planner's estimate is good enough."""
+_LIVING = "living"
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """How many a product asks in a day before it is too many.
+
+    `asked` counts those of today. `acknowledged` are left of the people whom a guard named before
+    a person lifted its brake: they count against nobody, for a week.
+    """
+
+    asked: int
+    acknowledged: int
+    at_most: int = FEW_PEOPLE
+    living: int = 0
+
+    @property
+    def room(self) -> int:
+        """How many more may be asked today."""
+        return max(0, self.at_most + self.acknowledged - self.asked)
+
+    def of(self, living: int, share: float) -> "Crowd":
+        """Give the same for so many living subscriptions."""
+        at_most = max(FEW_PEOPLE, int(round(share * living, 6)))
+        return Crowd(self.asked, self.acknowledged, at_most, living)
+
+
+def crowd_in_question(connection: Connection, product: Product, now: datetime) -> Crowd | None:
+    """Give how many may be asked today; None where it cannot be more, or the guard is off.
+
+    Timers due are never fewer than people due, so on most days a look at the index says enough.
+    """
+    until, share = horizon(product, now), _share_of(product)
+    if until is None or share >= 1 or not pace.more_due(connection, product.id, until, 0):
+        return None
+    crowd = _crowd_of(connection, product, day_of(now))
+    if crowd is None or not pace.more_due(connection, product.id, until, crowd.room):
+        return None
+    crowd = crowd.of(_living(connection, product, day_of(now)), share)
+    if not pace.more_due(connection, product.id, until, crowd.room):
+        return None
+    # Where the pace lets nobody in there is nobody to be stopped, and counting them costs most.
+    return crowd if allowance(connection, product, now).left > 0 else None
+
+
+def stop_crowd(
+    connection: Connection, product: Product, now: datetime, crowd: Crowd, due_now: int
+) -> bool:
+    """Set the brake where so many due are too many also for the people there are right now."""
+    crowd = crowd.of(_living(connection, product, day_of(now), anew=True), _share_of(product))
+    if due_now <= crowd.room:
+        return False
+    why = (
+        f"due={due_now} asked_today={crowd.asked} acknowledged={crowd.acknowledged}"
+        f" of={crowd.living} at_most={crowd.at_most}"
+    )
+    if trip(connection, product, NEWLY_DUE, why, now):
+        pulse.put(connection, product.id, day_of(now), {_NAMED: due_now})
+    return True
+
+
+def _share_of(product: Product) -> float:
+    return product.policy.guards.max_newly_due_share if product.policy else 1.0
+
+
+def _crowd_of(connection: Connection, product: Product, today: date) -> Crowd | None:
+    """Give who was asked today; None while a ramp runs, which asks everybody on purpose."""
+    beyond = _asked_beyond_ramp(connection, product)
+    if beyond is None:
+        return None
+    counts = pulse.since(connection, product.id, today - SPAN + ONE_DAY)
+    asked, lifted = counts[today, pulse.ASKED], _lifted_on(counts, NEWLY_DUE)
+    if lifted is None:
+        return Crowd(min(asked, beyond), 0)
+    if lifted == today:
+        asked -= counts[today, _seen(NEWLY_DUE, pulse.ASKED)]
+    earlier = _told(counts, NEWLY_DUE, pulse.ASKED) - asked
+    named = counts[lifted, _seen(NEWLY_DUE, _NAMED)]
+    return Crowd(min(asked, beyond), max(0, named - earlier))
+
+
+def _asked_beyond_ramp(connection: Connection, product: Product) -> int | None:
+    """Give how many were asked beyond the backlog of the ramp; None while that is worked off.
+
+    Its last step lasts longer than its backlog: who comes due by then is as new as anybody.
+    """
+    policy = product.policy
+    if policy is None or ramp_is_open(product):
+        return UNLIMITED
+    state, steps = pace.ramp_of(connection, product.id, policy.version), policy.pace.ramp
+    if state is None:
+        return None
+    if state.step >= len(steps):
+        return UNLIMITED
+    done = sum(_step_size(step, state.backlog) for step in steps[: state.step])
+    beyond = done + state.opened - state.backlog
+    return beyond if beyond >= 0 else None
+
+
+def _living(connection: Connection, product: Product, today: date, *, anew: bool = False) -> int:
+    """Give how many living subscriptions there are, as first counted today, or `anew`."""
+    known = pulse.since(connection, product.id, today)[today, _LIVING]
+    if known and not anew:
+        return known
+    found = pace.living(connection, product.id, EXACT)
+    pulse.put(connection, product.id, today, {_LIVING: found})
+    return found

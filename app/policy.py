@@ -589,6 +589,13 @@ class Guards:
     max_complaint_rate: float = knob(
         Share(10), "Complaints at most", "More complaints than this stop the product.", 0.001
     )
+    max_in_use_rate: float = knob(
+        Share(50),
+        "Say they use it at most",
+        "More of those asked than this saying that they do use it stop the product: a feed is"
+        " broken.",
+        0.1,
+    )
 
 
 @dataclass(frozen=True, slots=True)

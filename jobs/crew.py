@@ -19,7 +19,7 @@ from app.clock import Clock
 from app.lifecycle.case import Lane
 from app.store import running
 from app.store.database import Database
-from app.store.running import JOBS, SWEEP, WEBHOOKS, Run
+from app.store.running import EVERYTHING, JOBS, SWEEP, WEBHOOKS, Run
 from jobs.broker import QUEUE
 from jobs.outbox import Worker
 from jobs.sweep import sweep
@@ -59,7 +59,7 @@ class Crew:
 
     def declare(self, broker: dramatiq.Broker) -> None:
         """Take the calls of a broker."""
-        for job in JOBS:
+        for job in (*JOBS, EVERYTHING):
             listed = dramatiq.actor(broker=broker, actor_name=job, queue_name=QUEUE)
             listed(partial(self.called, job))
 
@@ -70,7 +70,10 @@ class Crew:
             return
         started, at = self.clock.wall(), self.clock.now()
         try:
-            did, idle, failed, stopped = self._do(job, key)
+            if job == EVERYTHING:
+                did, idle, failed, stopped = self._do_everything(product_id, key)
+            else:
+                did, idle, failed, stopped = self._do(job, key)
         except Exception as error:  # noqa: BLE001 - one bad product must not end the others' worker
             SAY.error("job_failed", job=job, product=key, exc_info=error)
             did, idle, failed, stopped = 0, True, 1, f"failed: {type(error).__name__}"
@@ -96,6 +99,26 @@ class Crew:
         worker = self._worker()
         did, idle = worker.work(key, Lane(job), lambda: self._go_on(until))
         return did, idle, 0, None
+
+    def _do_everything(self, product_id: int, key: str) -> tuple[int, bool, int, str | None]:
+        """Do whatever is due, job by job, until none of those that are called for can do more."""
+        total = failures = 0
+        stuck: set[str] = set()
+        until = self.clock.wall() + self.stint
+        while todo := [job for job in self._called_for(product_id) if job not in stuck]:
+            for job in todo:
+                did, idle, failed, _ = self._do(job, key)
+                total, failures = total + did, failures + failed
+                stuck = set() if did else stuck | {job}
+                if not idle or not self._go_on(until):
+                    return total, False, failures, None
+        return total, True, failures, None
+
+    def _called_for(self, product_id: int) -> list[str]:
+        now, wall = self.clock.now(), self.clock.wall()
+        with self.database.transaction() as connection:
+            due = running.due_of(connection, product_id, now, wall)
+        return [job for job in JOBS if due is not None and due.waiting(job)]
 
     def _go_on(self, until: datetime) -> bool:
         return not self.stopping.is_set() and self.clock.wall() < until

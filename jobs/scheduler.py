@@ -22,7 +22,7 @@ from app import log
 from app.clock import Clock
 from app.store import due, running, testclock
 from app.store.database import Database, Session
-from app.store.running import JOBS, SWEEP, Due, Run
+from app.store.running import EVERYTHING, JOBS, SWEEP, Due, Run
 from app.world.billing import sandbox
 from jobs.broker import Waker
 
@@ -89,6 +89,7 @@ class Leader:
     called: dict[tuple[int, str], datetime] = field(default_factory=dict)
     seen: datetime = LONG_AGO
     tidied: datetime = LONG_AGO
+    charged: datetime = LONG_AGO
     waited: dict[tuple[int, str], int] = field(default_factory=dict)
 
     def lead(self) -> None:
@@ -158,9 +159,9 @@ class Leader:
 
     def _call(self, each: Due, job: str, last: Run | None, wall: datetime) -> int:
         """Call as many hands as the work is worth; give how many."""
-        hands = min(MOST_HANDS, ceil(each.waiting(job) / A_HANDFUL)) or 1
+        hands = max(1, min(MOST_HANDS, ceil(each.waiting(job) / A_HANDFUL)))
         if job == SWEEP and last is not None and not last.idle:
-            hands = 2
+            hands = 2  # it ran out of time: a campaign
         self.called[each.product_id, job] = wall
         self.scheduler.waker.wake(job, each.product_id, self.term, hands)
         return hands
@@ -184,38 +185,21 @@ class Leader:
 
     def _walk(self, clock: testclock.Standing, until: datetime) -> timedelta:
         """Wake whoever has something to do at this moment; move on when nobody has."""
-        self._charge(clock.now)
+        if self.charged != clock.now:
+            self._charge(clock.now)
+            self.charged = clock.now
         wall = self.scheduler.clock.wall()
         found, runs = running.due(self.session, clock.now, wall), self._runs()
-        busy = [
-            (each, job)
-            for each in found
-            for job in JOBS
-            if each.waiting(job) and not self._settled(each, job, runs, clock.now)
-        ]
-        for each, job in busy:
-            last = runs.get((each.product_id, job))
+        busy = [each for each in found if not _settled(each, runs, clock.now)]
+        for each in busy:
+            last = runs.get((each.product_id, EVERYTHING))
             ended = last.finished_at if last else LONG_AGO
-            if self._unanswered(each, job, ended, wall):
-                self._call(each, job, last, wall)
+            if self._unanswered(each, EVERYTHING, ended, wall):
+                self._call(each, EVERYTHING, last, wall)
         if not busy and not any(each.claimed for each in found):
             self._move(clock, until)
             return timedelta()
         return HURRY
-
-    def _settled(
-        self, each: Due, job: str, runs: dict[tuple[int, str], Run], now: datetime
-    ) -> bool:
-        """Say whether a job has found nothing more to do at this moment, and nothing came since."""
-        last = runs.get((each.product_id, job))
-        if last is None or last.at != now or not last.idle:
-            return False
-        others = [
-            run.finished_at
-            for (product_id, other), run in runs.items()
-            if product_id == each.product_id and other != job and run.did and run.at == now
-        ]
-        return all(last.started_at >= moment for moment in others)
 
     def _move(self, clock: testclock.Standing, until: datetime) -> None:
         if clock.now >= until:
@@ -232,3 +216,11 @@ class Leader:
         if not ahead:
             return None
         return LONG_AGO + ceil((min(ahead) - LONG_AGO) / clock.step) * clock.step
+
+
+def _settled(each: Due, runs: dict[tuple[int, str], Run], now: datetime) -> bool:
+    """Say whether nothing is left that a product's jobs could do at this moment."""
+    if not any(each.waiting(job) for job in JOBS):
+        return True
+    last = runs.get((each.product_id, EVERYTHING))
+    return last is not None and last.at == now and last.idle and not each.forsaken

@@ -36,8 +36,9 @@ YEAR = {
     "unused_after": "P1Y",
     "erase_after": "P10M",
     "pace": {"ramp": ["100%"]},
+    "guards": {"max_newly_due_share": "100%"},
 }
-"""A policy that asks after a year and is not slowed by a ramp."""
+"""A policy that asks after a year, not slowed by a ramp nor stopped when all are asked at once."""
 
 
 class MovableClock(Clock):

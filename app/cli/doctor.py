@@ -8,7 +8,7 @@ import click
 from app.cli.actor import json_option
 from app.cli.installation import Installation, installed, print_json
 from app.errors import Refused
-from app.guards import STALE_FEED, is_stale
+from app.guards import in_words, is_stale
 from app.store import migrate, products
 from app.store.products import Product
 from app.world.mail.relay import open_relay
@@ -115,14 +115,9 @@ def _products(parts: Installation) -> Iterator[Finding]:
         yield _policy(each)
         yield _feeds(parts, each, len(feeds[each.key]))
     for brake in brakes:
-        name, says = (
-            brake.product or "all products",
-            f"on since {brake.set_at:%Y-%m-%d %H:%M}: {brake.why}",
-        )
-        mend = f"reconfirm brake off {brake.product or ''} --why …"
-        if brake.cause == STALE_FEED:
-            mend = "bring the usage up to date: this brake lifts itself"
-        yield Finding(f"brake of {name}", well=False, says=says, mend=mend)
+        says, mend = in_words(brake)
+        on = f"{brake.cause}, on since {brake.set_at:%Y-%m-%d %H:%M}: {says}"
+        yield Finding(f"brake of {brake.product or 'all products'}", well=False, says=on, mend=mend)
 
 
 def _complete(product: Product) -> Finding:

@@ -10,7 +10,7 @@ from zoneinfo import available_timezones
 import click
 from sqlalchemy import Connection
 
-from app import personal
+from app import guards, personal
 from app.cli.actor import actor_option, json_option
 from app.cli.installation import Installation, installed, print_json, product_of, say
 from app.errors import NotFound, Refused
@@ -18,8 +18,9 @@ from app.guards import BY_HAND
 from app.mirror import needs_replan, replan
 from app.store import cases, migrate, products
 from app.store.cases import HistoryWrite
+from app.usage import DEFAULT_FEED
 
-BILLINGS = ("sandbox",)
+BILLINGS = ("sandbox", "standard")
 SETTABLE = {
     "name": r".{1,100}",
     "from": r"[^@\s<>]+@[^@\s<>]+",
@@ -32,6 +33,7 @@ SETTABLE = {
     "approvals": r"[12]",
 }
 COLUMNS = {"from": "from_address"}
+LONGEST_WHY = 200
 
 
 @click.command("migrate")
@@ -190,7 +192,11 @@ def apikey() -> None:
 @apikey.command("create")
 @click.argument("product_key", metavar="PRODUCT")
 @click.option("--scope", type=click.Choice(("usage", "read", "manage")), required=True)
-@click.option("--feed", "feed_name", help="The feed whose usage this key brings.")
+@click.option(
+    "--feed",
+    "feed_name",
+    help=f"The feed whose usage this key brings; {DEFAULT_FEED!r} if not given.",
+)
 @json_option
 @actor_option
 def create(
@@ -201,6 +207,10 @@ def create(
     actor: str,
 ) -> None:
     """Create a key; it is printed once, and only its hash is kept."""
+    if scope == "read" and feed_name is not None:
+        raise click.BadParameter("a key that only reads brings no usage: leave --feed out")
+    if scope == "usage":
+        feed_name = feed_name or DEFAULT_FEED
     key = "rk_" + secrets.token_urlsafe(32)
     digest = hashlib.sha256(key.encode()).digest()
     with installed() as parts, parts.database.transaction() as connection:
@@ -212,7 +222,8 @@ def create(
         print_json({"id": number, "key": key, "scope": scope, "feed": feed_name})
         return
     click.echo(key)
-    say(f"Key {number} for {product_key}, scope {scope}. It is not shown again.")
+    brings = f", feed {feed_name}" if feed_name else ""
+    say(f"Key {number} for {product_key}, scope {scope}{brings}. It is not shown again.")
 
 
 @apikey.command("list")
@@ -247,9 +258,36 @@ def revoke(product_key: str, number: int, actor: str) -> None:
 # --- the brake -----------------------------------------------------------------------------
 
 
-@click.group("brake")
-def brake() -> None:
-    """The kill switch: stops the clock of a product, or of all, but not its people."""
+@click.group("brake", invoke_without_command=True)
+@json_option
+@click.pass_context
+def brake(context: click.Context, as_json: bool) -> None:
+    """The kill switch: stops the clock of a product, or of all, but not its people.
+
+    Without on or off: which brakes are on, why, and what to do about each.
+    """
+    if context.invoked_subcommand is None:
+        _print_brakes(as_json=as_json)
+
+
+def _print_brakes(*, as_json: bool) -> None:
+    with installed() as parts, parts.database.transaction() as connection:
+        found = [_brake_facts(each) for each in products.brakes(connection)]
+    if as_json:
+        print_json(found)
+        return
+    for each in found:
+        name = each["product"] or "all products"
+        click.echo(f"{name}: {each['cause']}, set {each['set_at']:%Y-%m-%d %H:%M}")
+        click.echo(f"  by {each['actor']}: {each['says']}\n  mend: {each['mend']}")
+    if not found:
+        click.echo("no brake is on")
+
+
+def _brake_facts(each: products.Brake) -> dict[str, Any]:
+    says, mend = guards.in_words(each)
+    names = ("product", "cause", "why", "actor", "set_at")
+    return {name: getattr(each, name) for name in names} | {"says": says, "mend": mend}
 
 
 @brake.command("on")
@@ -262,22 +300,25 @@ def brake_on(product_key: str | None, why: str, actor: str) -> None:
     with installed() as parts, parts.database.transaction() as connection:
         number = products.row_of(connection, product_key).id if product_key else None
         now = parts.clock.now()
-        changed = products.set_brake(connection, number, BY_HAND, why[:200], actor, now)
+        changed = products.set_brake(connection, number, BY_HAND, why[:LONGEST_WHY], actor, now)
         _note(connection, parts, number, "brake_on", actor)
     click.echo(f"brake {'on' if changed else 'was on already'}: {product_key or 'all products'}")
 
 
 @brake.command("off")
 @click.argument("product_key", metavar="[PRODUCT]", required=False)
-@click.option("--why", required=True, help="Why it is safe to go on.")
+@click.option("--why", required=True, help="Why it is safe to go on; kept in the history.")
 @actor_option
 def brake_off(product_key: str | None, why: str, actor: str) -> None:
-    """Let the clock run again; no deadline falls sooner than in three days."""
+    """Let the clock run again; no deadline falls sooner than in three days.
+
+    What tripped a guard until now is taken as seen: only what comes later trips it again.
+    """
     _refuse_personal(why)
     with installed() as parts, parts.database.transaction() as connection:
         number = products.row_of(connection, product_key).id if product_key else None
-        lifted = products.lift_brake(connection, number, None, actor, parts.clock.now())
-        _note(connection, parts, number, "brake_off", actor)
+        now = parts.clock.now()
+        lifted = guards.lift(connection, number, actor, why[:LONGEST_WHY], now)
     click.echo(
         f"{lifted} brake{'' if lifted == 1 else 's'} lifted: {product_key or 'all products'}"
     )

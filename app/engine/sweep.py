@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from app import guards
 from app.engine.door import PUT_OFF, Batch, set_timers
-from app.guards import Allowance
+from app.guards import BY_HAND, Allowance, Crowd
 from app.lifecycle.case import Case, Stage, Tick, Verdict
 from app.store import cases, due, products
 from app.store.database import Database
@@ -82,9 +82,10 @@ class Sweeper:
 
     def _stopped(self, done: Pass) -> str | None:
         """Say why the product's clock stands still; None where it runs."""
-        return self._in_transaction(done, self._stopped_in)
+        found = self._in_transaction(done, self._stopped_in)
+        return self._crowded(done, found) if isinstance(found, Crowd) else found
 
-    def _stopped_in(self, connection: Connection, product: Product) -> str | None:
+    def _stopped_in(self, connection: Connection, product: Product) -> str | Crowd | None:
         if product.policy is None:
             return "no policy is in force: propose and activate one"
         guards.check_feeds(connection, product, self.now)
@@ -92,7 +93,23 @@ class Sweeper:
             return why
         if product.hearing.heard_until is None:
             return "no feed has spoken yet: import usage, or send a heartbeat with `through`"
-        return None
+        return guards.crowd_in_question(connection, product, self.now)
+
+    def _crowded(self, done: Pass, crowd: Crowd) -> str | None:
+        """Set the brake where more would be asked today than the policy allows; say so.
+
+        Before anything else: where so many come due at once, silence proves as little as disuse.
+        """
+        due_now = self._counter().backlog()
+        if due_now <= crowd.room:
+            return None
+        return self._in_transaction(done, partial(self._stop_crowd, crowd=crowd, due_now=due_now))
+
+    def _stop_crowd(
+        self, connection: Connection, product: Product, crowd: Crowd, due_now: int
+    ) -> str | None:
+        guards.stop_crowd(connection, product, self.now, crowd, due_now)
+        return _brake_on(connection, product)
 
     # --- open rounds -----------------------------------------------------------------------
 
@@ -143,10 +160,12 @@ class Sweeper:
         """Before the first sweep under a ramp, count who would be asked if all were."""
         if not self._in_transaction(done, guards.ramp_unknown):
             return
-        counter = replace(self, dry=True, counting=True, list_people=False)
-        done.backlog = counter.backlog()
+        done.backlog = self._counter().backlog()
         if not self.dry:
             self._in_transaction(done, partial(guards.begin_ramp, backlog=done.backlog))
+
+    def _counter(self) -> Sweeper:
+        return replace(self, dry=True, counting=True, list_people=False)
 
     def backlog(self) -> int:
         """Count who would be asked if all were who are due."""
@@ -201,8 +220,9 @@ class Sweeper:
         gone = [each.place for each in found if self._judge(batch, each, allowed)]
         if not self.dry:
             due.delete_timers(connection, gone)
-            batch.flush(connection, ACTOR)
+            batch.flush(connection, ACTOR, counted=False)
             guards.count_asked(connection, product, self.now, allowed.used, 0)
+            batch.count(connection)
         return _Seen(key, batch, allowed)
 
     def _allowance(self, connection: Connection, product: Product, used: int) -> Allowance:
@@ -296,8 +316,13 @@ class Sweeper:
 
 
 def _brake_on(connection: Connection, product: Product) -> str | None:
+    """Say that a brake is on; of a guard's also what it means and what to do about it."""
     brakes = products.brakes(connection, product.id)
-    return f"the brake is on: {brakes[0].cause}, {brakes[0].why}" if brakes else None
+    if not brakes:
+        return None
+    first = brakes[0]
+    on = f"the brake is on: {first.cause}, "
+    return on + (first.why if first.cause == BY_HAND else ": ".join(guards.in_words(first)))
 
 
 def _go_on(connection: Connection, product: Product) -> None:

@@ -17,6 +17,8 @@ MANY = 1000
 SWEEP = "sweep"
 WEBHOOKS = "webhooks"
 JOBS = (SWEEP, str(Lane.BILLING), str(Lane.NOTICE), WEBHOOKS)
+EVERYTHING = "everything"
+"""All jobs of a product, one after the other, until none finds anything to do."""
 
 
 NEWS = "reconfirm_job_done"
@@ -96,6 +98,7 @@ class Due:
     notice: int
     webhooks: int
     claimed: int
+    forsaken: int
 
     def waiting(self, job: str) -> int:
         """Give how much waits for one job."""
@@ -106,8 +109,10 @@ class Due:
                 return self.billing
             case "notice":
                 return self.notice
-            case _:
+            case "webhooks":
                 return self.webhooks
+            case _:
+                return 0
 
 
 _DUE = f"""
@@ -132,19 +137,30 @@ _DUE = f"""
              and w.product_id = p.id) as webhooks,
       (select count(*) from outbox o where o.state = 'claimed' and o.product_id = p.id)
         + (select count(*) from webhook w where w.state = 'claimed' and w.product_id = p.id)
-        as claimed
+        as claimed,
+      (select count(*) from outbox o where o.state = 'claimed' and o.product_id = p.id
+         and o.lease_until < %(wall)s)
+        + (select count(*) from webhook w where w.state = 'claimed' and w.product_id = p.id
+             and w.lease_until < %(wall)s) as forsaken
     from product p
     cross join lateral (
       select case when bool_and(covers_until is not null)
         then min(covers_until)::timestamp at time zone 'UTC' end as heard_until
       from feed where product_id = p.id and retired_at is null) f
+    where p.id = %(only)s or %(only)s::int is null
     order by p.id"""  # noqa: S608 - our own names
 
 
-def due(connection: Session, now: datetime, wall: datetime) -> list[Due]:
-    """Give what is due for every product at a life moment; claims are judged by the wall clock."""
+def due(connection: Session, now: datetime, wall: datetime, only: int | None = None) -> list[Due]:
+    """Give what is due at a life moment, of one product or all; claims go by the wall clock."""
     with connection.cursor(row_factory=class_row(Due)) as run:
-        return run.execute(_DUE, {"now": now, "wall": wall}).fetchall()
+        return run.execute(_DUE, {"now": now, "wall": wall, "only": only}).fetchall()
+
+
+def due_of(connection: Connection, product_id: int, now: datetime, wall: datetime) -> Due | None:
+    """Give what is due for one product; None where there is no such product."""
+    driver: Session = connection.connection.driver_connection  # type: ignore[assignment]
+    return next(iter(due(driver, now, wall, product_id)), None)
 
 
 # --- what the jobs did -------------------------------------------------------------------------

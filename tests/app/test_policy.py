@@ -32,7 +32,7 @@ EXAMPLE = """{
   "pace": {"notices_per_day": 50000, "ramp": [10, 100, "1%", "10%", "100%"],
            "send_between": ["09:00", "20:00"]},
   "guards": {"usage_feed_max_age": "PT36H", "max_newly_due_share": "2%",
-             "max_bounce_rate": "5%", "max_complaint_rate": "0.1%"}
+             "max_bounce_rate": "5%", "max_complaint_rate": "0.1%", "max_in_use_rate": "10%"}
 }"""
 QUICK = settings(max_examples=100, deadline=None, derandomize=True)
 
@@ -73,6 +73,7 @@ def test_the_example_of_the_contract_means_what_it_says() -> None:
     assert policy.pace.ramp == (10, 100, 0.01, 0.1, 1.0)
     assert policy.pace.send_between == (time(9), time(20))
     assert policy.guards.max_complaint_rate == pytest.approx(0.001)
+    assert policy.guards.max_in_use_rate == pytest.approx(0.1)
     assert policy.guards.usage_feed_max_age.exactly() == timedelta(hours=36)
     assert policy.keep_categories == (("invoices", Period(months=120)),)
 
@@ -182,6 +183,7 @@ POLICIES = st.fixed_dictionaries(
                 "max_newly_due_share": SHARE,
                 "max_bounce_rate": SHARE,
                 "max_complaint_rate": SHARE,
+                "max_in_use_rate": SHARE,
             },
         ),
     },
@@ -219,6 +221,7 @@ LIMITS = [
     ("guards.max_newly_due_share", "0.0001%", "100%", "0%", "100.1%"),
     ("guards.max_bounce_rate", "1%", "50%", "0.0%", "51%"),
     ("guards.max_complaint_rate", "1%", "10%", "0%", "10.01%"),
+    ("guards.max_in_use_rate", "1%", "50%", "0%", "50.1%"),
 ]
 
 

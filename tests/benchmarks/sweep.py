@@ -6,45 +6,25 @@ the Python rules about each, and writes in batches, each its own durable transac
 """
 
 import multiprocessing
-import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from time import perf_counter
 
 from sqlalchemy import text
 
-from app import embedded
-from app import policy as policies
 from app.engine.sweep import Sweeper
-from app.store import migrate, products
 from app.store.database import Database
+from tests.benchmarks import ground
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
-KEY = "big"
-ONE_IN = 10
-POLICY = {
-    "on_no_answer": "suspend",
-    "never_used_after": "P1Y",
-    "unused_after": "P1Y",
-    "pace": {"ramp": ["100%"], "notices_per_day": 100_000_000},
-}
 BATCH = 2000
 
 
 def run(rows: int) -> None:
     """Fill a database with `rows` subscriptions, then measure the limit and our path on it."""
-    with (
-        tempfile.TemporaryDirectory(
-            prefix="reconfirm-bench-", ignore_cleanup_errors=True
-        ) as folder,
-        embedded.postgres(Path(folder), durable=True) as server,
-    ):
-        url = server.database("bench")
-        database = Database(url)
-        migrate.upgrade(database)
-        due = _fill(database, rows)
+    with ground.database() as database:
+        due = ground.fill(database, rows, NOW)
         print(f"{rows:,} subscriptions, {due:,} of them due; durable, all on one machine")
         limit = _measure(
             database, due, "limit: one SQL statement, same rows", lambda: _limit(database)
@@ -53,14 +33,13 @@ def run(rows: int) -> None:
             name = (
                 f"sweep with the Python rules, {processes} process{'es' if processes > 1 else ''}"
             )
-            ours = _measure(database, due, name, partial(_sweep, url, processes))
+            ours = _measure(database, due, name, partial(_sweep, database.url, processes))
             print(f"    {ours / limit:.2f} of the limit (target 0.40)")
-        database.close()
 
 
 def _measure(database: Database, due: int, name: str, work: Callable[[], None]) -> float:
     """Wind the timers, run the work, check that it wrote every row; people a second."""
-    _wind(database)
+    ground.wind(database, NOW)
     before = _wal(database)
     start = perf_counter()
     work()
@@ -69,56 +48,6 @@ def _measure(database: Database, due: int, name: str, work: Callable[[], None]) 
     _check(database, due)
     print(f"{name:48} {due / seconds:10,.0f} people/s {written:8,.0f} bytes of log each")
     return due / seconds
-
-
-def _fill(database: Database, rows: int) -> int:
-    with database.transaction() as connection:
-        product = products.add(connection, KEY, "Big", "sandbox", NOW)
-        body = policies.write(policies.read(POLICY))
-        version = products.propose(connection, product, body, "cli:bench", NOW)
-        products.activate(connection, product, version, "cli:bench", NOW)
-        feed = products.feed_named(connection, product, "app", NOW)
-        products.cover(connection, feed.id, NOW.date().replace(year=2000), NOW.date())
-        connection.execute(
-            text(
-                """insert into subscription (product_id, external_id, status, plan, country,
-                     "interval", amount, currency, started_on, renews_at, last_used_on, told)
-                   select :product, 'sub_' || n, 'active', 'standard', 'DE', 'month', 1349, 'EUR',
-                     date '2020-01-01', timestamptz '2026-01-20Z',
-                     case when n % :one_in = 0 then date '2024-06-01' + (n % 200)::int
-                          else date '2025-12-01' end, '\\x00'
-                   from generate_series(1, :rows) n"""
-            ),
-            {"product": product, "rows": rows, "one_in": ONE_IN},
-        )
-        connection.execute(
-            text(
-                """insert into contact select id, external_id || '@subscribers.example', 'de',
-                     'Europe/Berlin', 'ok' from subscription"""
-            )
-        )
-    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("vacuum analyze"))
-    return rows // ONE_IN
-
-
-def _wind(database: Database) -> None:
-    """Put every timer where it stood before the sweep."""
-    with database.transaction() as connection:
-        for table in ("reconfirmation", "outbox", "history", "timer", "quota"):
-            connection.execute(text(f"truncate {table}"))
-        connection.execute(
-            text(
-                """insert into timer (product_id, due_at, subscription_id)
-                   select product_id, timestamptz '2025-12-31 23:00Z' +
-                     case when last_used_on < '2025-01-01' then interval '0'
-                          else interval '300 days' end,
-                     id from subscription order by 1, 2, 3"""
-            )
-        )
-    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("vacuum analyze timer"))
-        connection.execute(text("checkpoint"))
 
 
 def _limit(database: Database) -> None:
@@ -164,7 +93,7 @@ def _sweep(url: str, processes: int) -> None:
 
 def _sweep_once(url: str) -> None:
     database = Database(url)
-    Sweeper(database, KEY, NOW, batch=BATCH).run()
+    Sweeper(database, ground.KEY, NOW, batch=BATCH).run()
     database.close()
 
 

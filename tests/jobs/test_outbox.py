@@ -318,7 +318,7 @@ def test_a_worker_waits_for_the_lease_of_a_dead_one(town: Town) -> None:
 
 
 def test_two_workers_at_once_send_everything_once(town: Town) -> None:
-    town.join(*(row(f"p{number:02}") for number in range(30)))
+    town.join(*(row(f"p{number:02}") for number in range(20)))
     town.sweep()
     workers = [worker(town), worker(town)]
     threads = [Thread(target=each.until_idle) for each in workers]
@@ -327,7 +327,7 @@ def test_two_workers_at_once_send_everything_once(town: Town) -> None:
     for thread in threads:
         thread.join()
     worker(town).until_idle()
-    assert len(town.relay.sent) == len({to for to, _ in town.relay.sent}) == 30
+    assert len(town.relay.sent) == len({to for to, _ in town.relay.sent}) == 20
 
 
 # --- the whole way -----------------------------------------------------------------------------

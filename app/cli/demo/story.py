@@ -9,8 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from email import message_from_bytes, policy
-from email.message import EmailMessage
+from email import message_from_bytes
+from email.header import decode_header, make_header
+from email.message import Message
+from email.policy import compat32
+from email.utils import parsedate_to_datetime
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -32,7 +35,7 @@ from app.store import running, testclock
 Found = TypeVar("Found")
 LINK = re.compile(r"https?://\S+/a/[\w.~-]+")
 NAMED = re.compile(r"<?(?P<notice>[\w-]+)\.(?P<rest>[^@]+)@")
-STEP = timedelta(hours=6)
+STEP = timedelta(hours=8)
 """Every zone of the town has one of these within the hours in which people are written to."""
 A_MOMENT = 0.1
 LISTENING = timedelta(seconds=1)
@@ -202,25 +205,26 @@ class Story:
 
 def mail_from(path: Path) -> Mail:
     """Read one mail of a Maildir."""
-    message = message_from_bytes(path.read_bytes(), policy=policy.default)
-    body = message.get_body(("plain",))
-    named = NAMED.match(str(message["Message-ID"]))
-    date_sent = message["Date"].datetime if message["Date"] else datetime(1970, 1, 1, tzinfo=UTC)
+    # The old policy of the library takes headers apart when they are asked for, not before.
+    message = message_from_bytes(path.read_bytes(), policy=compat32)
+    named = NAMED.match(message["Message-ID"])
     return Mail(
-        str(message["Message-ID"]),
+        message["Message-ID"],
         named["notice"].replace("-", "_") if named else "",
-        str(message["To"]),
-        str(message["Subject"]),
-        body.get_content() if body else "",
-        date_sent,
+        str(make_header(decode_header(message["To"]))),
+        str(make_header(decode_header(message["Subject"]))),
+        _text_of(message),
+        parsedate_to_datetime(message["Date"]),
     )
 
 
-def html_of(path: Path) -> str:
-    """Give the HTML part of one mail of a Maildir."""
-    message: EmailMessage = message_from_bytes(path.read_bytes(), policy=policy.default)
-    body = message.get_body(("html",))
-    return str(body.get_content()) if body else ""
+def _text_of(message: Message) -> str:
+    """Give the plain text of a mail."""
+    for part in message.walk():
+        if part.get_content_type() == "text/plain":
+            raw = part.get_payload(decode=True)
+            return raw.decode() if isinstance(raw, bytes) else ""
+    return ""
 
 
 def _patiently(look: Callable[[], Found]) -> Found:

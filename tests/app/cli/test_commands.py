@@ -4,8 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from app import guards
+from app.store import products
+from app.store.database import Database
 from tests.app.cli.conftest import Shell
 from tests.app.cli.test_importing import HEADER, line
+from tests.world import START
 
 
 @pytest.fixture
@@ -174,3 +178,36 @@ def test_a_misspelt_setting_stops_the_start(shell: Shell) -> None:
 def test_a_retired_feed_is_no_longer_counted(running: Shell) -> None:
     assert running("feed", "retire", "tv", "import").exit_code == 0
     assert "no feed has spoken" in running("sweep", "tv").stderr
+
+
+def test_a_guards_brake_is_shown_in_words_with_the_mend(running: Shell, database: Database) -> None:
+    assert running("brake").stdout == "no brake is on\n"
+    with database.transaction() as connection:
+        tv = products.load(connection, "tv")
+        guards.trip(connection, tv, "bounces", "bounced=3 of=9 at_most=5%", START)
+    (shown,) = running.json("brake")
+    assert (shown["product"], shown["cause"]) == ("tv", "bounces")
+    doctor = running("doctor")
+    assert doctor.exit_code == 1
+    for said in (running("brake").stdout, doctor.output, running("sweep", "tv").stderr):
+        assert shown["says"] in said
+        assert shown["mend"] in said
+    assert "bounced=3 of=9 at_most=5%" in shown["says"]
+    assert "`reconfirm brake off tv --why …`" in shown["mend"]
+
+
+def test_why_a_brake_is_taken_off_is_kept(running: Shell, database: Database) -> None:
+    running("brake", "on", "tv", "--why", "drill")
+    running("brake", "off", "tv", "--why", "the drill is over", "--actor", "ann")
+    with database.transaction() as connection:
+        found = connection.exec_driver_sql(
+            "select why, actor from history where what = 'brake_off'"
+        ).all()
+    assert [tuple(each) for each in found] == [("the drill is over", "cli:ann")]
+
+
+def test_why_a_brake_is_taken_off_must_not_hold_a_card_number(running: Shell) -> None:
+    running("brake", "on", "tv", "--why", "drill")
+    result = running("brake", "off", "tv", "--why", "card 4111111111111111 was refunded")
+    assert (result.exit_code, "card number" in result.stderr) == (1, True)
+    assert running.json("brake")[0]["cause"] == "by_hand"
