@@ -2,25 +2,41 @@
 
 What a source says again, to the letter, changes nothing: the digest of the last telling is kept.
 So a stale file read twice is never taken for an act of billing's own.
+
+Tellings are merged by the moment they tell of, never by their arrival. Of two that tell of the same
+moment a cancellation wins, and otherwise the greater digest: whatever the order they arrive in,
+late or again, the mirror ends the same.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
 from functools import partial
+from operator import attrgetter
 
 from sqlalchemy import Connection
 
 from app.clock import Clock
-from app.engine.door import Batch, apply_in, open_batch, set_timers
-from app.lifecycle.case import AddressChanged, Event, Told
+from app.engine.door import Batch, Reply, set_timers
+from app.lifecycle.case import (
+    AddressChanged,
+    Case,
+    Event,
+    Hearing,
+    Subscription,
+    Told,
+    Verdict,
+)
 from app.store import cases, population, products
 from app.store.database import Database
-from app.store.population import Facts
+from app.store.population import Facts, Known
 from app.store.products import Product
 from app.world.billing import sandbox
 
+CANCELED = "canceled"
+EVER_BEFORE = datetime.min.replace(tzinfo=UTC)
+"""When something was told by who could not say when, before tellings had moments."""
 Adopt = Callable[[Connection, str, Sequence[Facts], datetime], Sequence[Facts]]
 """What a billing system of our own does with new subscriptions: the sandbox opens accounts."""
 
@@ -60,48 +76,64 @@ class Mirror:
     adopt: Adopt = keep
 
     def bring(self, product_key: str, facts: Sequence[Facts], actor: str) -> Counter[str]:
-        """Take in subscriptions (one row an id); count applied and unchanged."""
+        """Take in subscriptions (one row an id); count applied, unchanged and stale."""
 
         def work(connection: Connection) -> Counter[str]:
             product = products.load(connection, product_key)
-            return self._bring_in(connection, product, facts, actor)
+            return self.bring_in(connection, product, facts, actor)
 
         return self.database.retrying(work)
 
-    def _bring_in(
-        self, connection: Connection, product: Product, facts: Sequence[Facts], actor: str
+    def bring_in(
+        self,
+        connection: Connection,
+        product: Product,
+        facts: Sequence[Facts],
+        actor: str,
+        *,
+        news: bool = False,
     ) -> Counter[str]:
+        """Take in subscriptions inside a transaction; count also those whose rules `failed`.
+
+        With `news` who is first heard of as canceled has just been canceled: what told of them
+        before is on its way. A file tells of cancellations of any age.
+        """
         now = self.clock.now()
         known = population.known(connection, product.id, [each.external_id for each in facts])
-        new = [each for each in facts if each.external_id not in known]
-        changed = [
-            (known[each.external_id][0], each)
-            for each in facts
-            if each.external_id in known and known[each.external_id][1] != each.told
-        ]
-        self._change(connection, product, changed, actor, now)
-        self._add(connection, product, new, actor, now)
-        applied = len(new) + len(changed)
-        return Counter(applied=applied, unchanged=len(facts) - applied)
+        tellings = _sort(known, facts, now)
+        failed = self._change(connection, product, tellings.changed, actor, now)
+        population.retell(connection, tellings.retold)
+        failed += self._add(connection, product, tellings.new, actor, now, news=news)
+        return Counter(tellings.counts() | {"failed": failed})
 
-    def _add(
+    def _add(  # noqa: PLR0913 - what a transaction is about
         self,
         connection: Connection,
         product: Product,
         facts: Sequence[Facts],
         actor: str,
         now: datetime,
-    ) -> None:
+        *,
+        news: bool,
+    ) -> int:
         if not facts:
-            return
+            return 0
         adopted = self.adopt(connection, product.key, facts, now)
         population.hold_unknown(connection, product.id)
         ids = population.insert(connection, product.id, adopted)
         remembered = population.recall_unknown(connection, product.id, list(ids))
         population.fold_usage(connection, {ids[key]: day for key, day in remembered.items()})
-        batch = open_batch(connection, product, list(ids.values()), now)
+        found = {
+            ids[each.external_id]: _new(ids[each.external_id], each, remembered, product.hearing)
+            for each in adopted
+        }
+        batch = Batch(product, now, found)
+        ended = [ids[each.external_id] for each in facts if news and each.status == CANCELED]
+        before = {sid: replace(batch.cases[sid].subscription, status="active") for sid in ended}
+        replies = [batch.apply(sid, Told(before[sid])) for sid in ended]
         set_timers(batch, ids.values())
         batch.flush(connection, actor)
+        return _failures(replies)
 
     def _change(
         self,
@@ -110,17 +142,97 @@ class Mirror:
         facts: Sequence[tuple[int, Facts]],
         actor: str,
         now: datetime,
-    ) -> None:
+    ) -> int:
         if not facts:
-            return
-        ids = [sid for sid, _ in facts]
-        found = cases.read(connection, product.id, ids, product.hearing)
-        before = {sid: case.subscription for sid, case in found.items()}
-        population.update(connection, product.id, facts)
-        moved = population.update_contacts(connection, facts)
-        items: list[tuple[int, Event]] = [(sid, Told(before[sid])) for sid in ids]
+            return 0
+        found = cases.read(connection, product.id, [sid for sid, _ in facts], product.hearing)
+        moved = population.update(connection, product.id, facts)
+        batch = Batch(product, now, {sid: _told(found[sid], each) for sid, each in facts})
+        items: list[tuple[int, Event]] = [(sid, Told(found[sid].subscription)) for sid, _ in facts]
         items += [(sid, AddressChanged(reach)) for sid, reach in moved.items()]
-        apply_in(connection, product, items, actor, now, rehint=True)
+        replies = [batch.apply(sid, event) for sid, event in items]
+        set_timers(batch, list(batch.cases))
+        batch.flush(connection, actor)
+        return _failures(replies)
+
+
+_BILLED = attrgetter(
+    "status", "plan", "country", "interval", "amount", "currency", "started_on", "renews_at"
+)
+"""What a subscription has of the facts, in its own order."""
+
+
+def _new(sid: int, facts: Facts, remembered: Mapping[str, date], hearing: Hearing) -> Case:
+    """Give the case of who has just been added: there is no round yet that could be read."""
+    used = remembered.get(facts.external_id)
+    zone = cases.zone(facts.timezone)
+    subscription = Subscription(*(sid, *_BILLED(facts), used, zone))
+    return Case(subscription, population.reach_of(facts.email), None, hearing)
+
+
+def _told(case: Case, facts: Facts) -> Case:
+    """Give a case as it is once billing's facts have been written, without reading it again."""
+    before = case.subscription
+    zone = cases.zone(facts.timezone)
+    after = Subscription(*(before.id, *_BILLED(facts), before.last_used_on, zone))
+    return replace(case, subscription=after)
+
+
+def _failures(replies: Iterable[Reply]) -> int:
+    return sum(each.verdict is Verdict.FAILED for each in replies)
+
+
+@dataclass(slots=True)
+class _Sorted:
+    """What a batch of tellings comes to, against what is known."""
+
+    new: list[Facts] = field(default_factory=list)
+    changed: list[tuple[int, Facts]] = field(default_factory=list)
+    retold: list[tuple[int, datetime]] = field(default_factory=list)
+    stale: int = 0
+    same: int = 0
+
+    def counts(self) -> dict[str, int]:
+        """Count applied, unchanged and stale."""
+        return {
+            "applied": len(self.new) + len(self.changed),
+            "unchanged": len(self.retold) + self.same,
+            "stale": self.stale,
+        }
+
+
+def _sort(known: Mapping[str, Known], facts: Sequence[Facts], now: datetime) -> _Sorted:
+    found = _Sorted()
+    for each in facts:
+        before = known.get(each.external_id)
+        if before is None:
+            found.new.append(each if each.told_at else replace(each, told_at=now))
+        else:
+            _judge(found, before, each, now)
+    return found
+
+
+def _judge(found: _Sorted, before: Known, facts: Facts, now: datetime) -> None:
+    """Sort in what is told of somebody known; who cannot say when tells of this moment."""
+    if facts.told_at is None:
+        if before.told == facts.told:
+            found.same += 1
+        else:
+            at = max(now, before.told_at or now)
+            found.changed.append((before.id, replace(facts, told_at=at)))
+    elif _weight(facts) < _weight(before):
+        found.stale += 1
+    elif facts.told != before.told:
+        found.changed.append((before.id, facts))
+    elif facts.told_at != before.told_at:
+        found.retold.append((before.id, facts.told_at))
+    else:
+        found.same += 1
+
+
+def _weight(told: Facts | Known) -> tuple[datetime, bool, bytes]:
+    """Give what decides between two tellings: a total order, so that arrival decides nothing."""
+    return told.told_at or EVER_BEFORE, told.status == CANCELED, told.told
 
 
 def mirror_of(billing: str, database: Database, clock: Clock) -> Mirror:

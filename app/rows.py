@@ -41,11 +41,22 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
 
 
 class RowRefused(ValueError):
-    """One row that cannot be taken in; the text names the field, what is wrong, and the mend."""
+    """One row that cannot be taken in; the text names the field, what is wrong, and the mend.
+
+    `plain` says the same without the value, for those who must not be told or keep what was sent.
+    """
+
+    def __init__(self, name: str, wrong: str, value: str | None = None) -> None:
+        """Take the field, what is wrong with it, and what it held where that helps to find it."""
+        self.plain = f"{name} {wrong}"
+        super().__init__(self.plain if value is None else f"{name} {value[:40]!r} {wrong}")
 
 
-def read(row: Mapping[str, str]) -> Facts:
-    """Give the facts of one row; RowRefused says which field is wrong and what would be right."""
+def read(row: Mapping[str, str], told_at: datetime | None = None) -> Facts:
+    """Give the facts of one row, told as of a moment.
+
+    RowRefused says which field is wrong and what would be right.
+    """
     for name in (*REQUIRED, *OPTIONAL):
         _check_text(name, row.get(name) or "")
     return Facts(
@@ -57,12 +68,13 @@ def read(row: Mapping[str, str]) -> Facts:
         interval=_one_of(row, "interval", INTERVALS),
         amount=_amount(_needed(row, "amount")),
         currency=_currency(_needed(row, "currency")),
-        started_on=_moment("started_at", _needed(row, "started_at")).date(),
-        renews_at=_moment("renews_at", row["renews_at"]) if row.get("renews_at") else None,
+        started_on=moment("started_at", _needed(row, "started_at")).date(),
+        renews_at=moment("renews_at", row["renews_at"]) if row.get("renews_at") else None,
         email=_email(row.get("email") or ""),
         locale=_locale(_needed(row, "locale")),
         timezone=_timezone(_needed(row, "timezone")),
         told=digest(row),
+        told_at=told_at,
     )
 
 
@@ -74,45 +86,46 @@ def digest(row: Mapping[str, str]) -> bytes:
 
 def _check_text(name: str, text: str) -> None:
     if len(text) > LONGEST:
-        raise RowRefused(f"{name} is longer than {LONGEST} characters")
+        raise RowRefused(name, f"is longer than {LONGEST} characters")
     if _CONTROL.search(text):
-        raise RowRefused(f"{name} contains a control character")
+        raise RowRefused(name, "contains a control character")
     held = None if text.isalpha() else personal.found_in(text)
     if held is not None:
-        raise RowRefused(f"{name} contains what looks like {held}, which is never kept: remove it")
+        raise RowRefused(name, f"contains what looks like {held}, which is never kept: remove it")
 
 
 def _needed(row: Mapping[str, str], name: str) -> str:
     text = (row.get(name) or "").strip()
     if not text:
-        raise RowRefused(f"{name} is empty")
+        raise RowRefused(name, "is empty")
     return text
 
 
 def _one_of(row: Mapping[str, str], name: str, words: tuple[str, ...]) -> str:
     text = _needed(row, name)
     if text not in words:
-        raise RowRefused(f"{name} {text[:40]!r} is not one of {', '.join(words)}")
+        raise RowRefused(name, f"is not one of {', '.join(words)}", text)
     return text
 
 
 def _amount(text: str) -> int:
     if not re.fullmatch(r"\d{1,16}", text, re.ASCII) or int(text) > MOST:
-        raise RowRefused(f"amount {text[:40]!r} is no whole number of the minor unit, such as 1349")
+        raise RowRefused("amount", "is no whole number of the minor unit, such as 1349", text)
     return int(text)
 
 
-def _moment(name: str, text: str) -> datetime:
+def moment(name: str, text: str) -> datetime:
+    """Give a time, as RFC 3339 writes it, in UTC; RowRefused names the field."""
     try:
-        moment = datetime.fromisoformat(text)
+        found = datetime.fromisoformat(text)
     except ValueError:
-        raise RowRefused(f"{name} {text[:40]!r} is no time: write 2026-09-08T00:00:00Z") from None
-    if moment.tzinfo is None:
-        raise RowRefused(f"{name} {text[:40]!r} has no offset: write 2026-09-08T00:00:00Z")
+        raise RowRefused(name, "is no time: write 2026-09-08T00:00:00Z", text) from None
+    if found.tzinfo is None:
+        raise RowRefused(name, "has no offset: write 2026-09-08T00:00:00Z", text)
     try:
-        return moment.astimezone(UTC)
+        return found.astimezone(UTC)
     except OverflowError:
-        raise RowRefused(f"{name} {text[:40]!r} is out of range") from None
+        raise RowRefused(name, "is out of range", text) from None
 
 
 def _email(text: str) -> str | None:
@@ -121,21 +134,21 @@ def _email(text: str) -> str | None:
     try:
         checked = validate_email(text.strip(), check_deliverability=False, test_environment=True)
     except EmailNotValidError as error:
-        raise RowRefused(f"email is not an address: {type(error).__name__}") from None
+        raise RowRefused("email", f"is not an address: {type(error).__name__}") from None
     return checked.normalized
 
 
 @lru_cache(maxsize=4096)
 def _country(text: str) -> str:
     if text.upper() not in Locale("en").territories or not re.fullmatch(r"[A-Za-z]{2}", text):
-        raise RowRefused(f"country {text[:40]!r} is no ISO 3166-1 code, such as DE")
+        raise RowRefused("country", "is no ISO 3166-1 code, such as DE", text)
     return text.upper()
 
 
 @lru_cache(maxsize=4096)
 def _currency(text: str) -> str:
     if text.upper() not in list_currencies():
-        raise RowRefused(f"currency {text[:40]!r} is no ISO 4217 code, such as EUR")
+        raise RowRefused("currency", "is no ISO 4217 code, such as EUR", text)
     return text.upper()
 
 
@@ -144,13 +157,13 @@ def _locale(text: str) -> str:
     try:
         Locale.parse(text.replace("_", "-"), sep="-")
     except (ValueError, UnknownLocaleError):
-        raise RowRefused(f"locale {text[:40]!r} is no BCP 47 tag, such as en-GB") from None
+        raise RowRefused("locale", "is no BCP 47 tag, such as en-GB", text) from None
     return text.replace("_", "-")
 
 
 @lru_cache(maxsize=4096)
 def _timezone(text: str) -> str:
     if text not in available_timezones():
-        raise RowRefused(f"timezone {text[:40]!r} is no IANA name, such as Europe/Berlin")
+        raise RowRefused("timezone", "is no IANA name, such as Europe/Berlin", text)
     ZoneInfo(text)
     return text

@@ -68,6 +68,7 @@ class Scheduler:
     def _candidate(self) -> None:
         with psycopg.connect(self.database.url, autocommit=True, connect_timeout=10) as session:
             session.execute("set timezone to 'UTC'")
+            SAY.info("stands_by", why="one leads at a time; this one takes over when it is gone")
             while not self.stopping.is_set():
                 term = running.lead(session, self.clock.wall())
                 if term is not None:

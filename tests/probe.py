@@ -1,6 +1,7 @@
 """Looks into the database of a test: what waits, what is due, and whether anything changed."""
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -8,9 +9,10 @@ from typing import Any
 
 from sqlalchemy import text
 
+from app import signing
 from app.lifecycle import wake_at
 from app.lifecycle.case import Case, Stage
-from app.store import cases, products
+from app.store import cases, products, webhooks
 from app.store.database import Database
 from app.store.products import Product
 from app.store.tables import metadata
@@ -176,7 +178,32 @@ class OddBilling:
             return Later("timeout", unknown=True)
         return done
 
-    def read(self, product: str, subscription: str) -> Standing | None:
+    def read(self, order: Order) -> Standing | None:
         """Read how a subscription stands."""
         self.reads += 1
-        return self.real.read(product, subscription)
+        return self.real.read(order)
+
+
+def listening(
+    town: Town, url: str = "https://hooks.example/", types: tuple[str, ...] = (), secret: str = ""
+) -> int:
+    """Register an endpoint of a town's product; give its number."""
+    with town.database.transaction() as connection:
+        number = products.row_of(connection, town.key).id
+        made = secret or signing.new_secret()
+        return webhooks.add_endpoint(connection, number, url, types, made, town.clock.now())
+
+
+def news(town: Town, name: str) -> list[str]:
+    """Give the types of what endpoints were to be told of somebody, in order."""
+    return [kind for kind, _ in news_bodies(town, name)]
+
+
+def news_bodies(town: Town, name: str) -> list[tuple[str, dict[str, Any]]]:
+    """Give (type, body) of what endpoints were to be told of somebody, in order."""
+    found = rows(
+        town.database,
+        "select type, body from webhook where subscription_id = :id order by id",
+        id=town.id_of(name),
+    )
+    return [(kind, json.loads(body)) for kind, body in found]

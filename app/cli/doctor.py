@@ -1,11 +1,11 @@
 """Checks an installation: a line each, the mend beside what fails."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import click
 
 from app.cli.actor import json_option
+from app.cli.checkup import Finding, checked, checkup
 from app.cli.installation import Installation, installed, print_json
 from app.errors import Refused
 from app.guards import in_words, is_stale
@@ -14,20 +14,10 @@ from app.store.products import Product
 from app.world.mail.relay import open_relay
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing checked: what it is, whether it is well, and the mend where it is not."""
-
-    what: str
-    well: bool
-    says: str
-    mend: str = ""
-
-
 @click.command("doctor")
 @json_option
 def doctor(as_json: bool) -> None:
-    """Check settings, database, schema, clock, relay, products, policies and feeds."""
+    """Check settings, database, schema, relay, Redis, clocks, scheduler, products and feeds."""
     found: list[Finding] = []
     try:
         with installed(needs_schema=False) as parts:
@@ -58,26 +48,18 @@ def examine(parts: Installation) -> Iterator[Finding]:
         well=True,
         says=f"clock {parts.settings.clock}, pages at {parts.settings.base_url}",
     )
-    database = _checked("database", lambda: _database(parts), "check RECONFIRM_DATABASE_URL")
+    database = checked("database", lambda: _database(parts), "check RECONFIRM_DATABASE_URL")
     yield database
     if not database.well:
         return
-    schema = _checked("schema", lambda: _schema(parts), "run `reconfirm migrate`")
+    schema = checked("schema", lambda: _schema(parts), "run `reconfirm migrate`")
     yield schema
-    yield _checked(
+    yield checked(
         "relay", lambda: _relay(parts), "check RECONFIRM_SMTP_URL and that the relay runs"
     )
     if schema.well:
+        yield from checkup(parts)
         yield from _products(parts)
-
-
-def _checked(what: str, look: Callable[[], str], mend: str) -> Finding:
-    try:
-        return Finding(what, well=True, says=look())
-    except Refused as refused:
-        return Finding(what, well=False, says=refused.what, mend=refused.mend or mend)
-    except Exception as error:  # noqa: BLE001 - a doctor reports whatever is wrong
-        return Finding(what, well=False, says=type(error).__name__, mend=mend)
 
 
 def _database(parts: Installation) -> str:

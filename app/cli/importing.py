@@ -21,8 +21,7 @@ from app.cli.actor import actor_option, json_option
 from app.cli.installation import Installation, installed, print_json, product_of, say
 from app.errors import Refused
 from app.mirror import needs_replan, replan
-from app.store import products
-from app.usage import Told, day_used, told_through
+from app.usage import NO_ID, Reader, Told, Use, told_through
 
 Row = Mapping[str, str]
 SUBSCRIPTIONS_A_BATCH = 1000
@@ -47,6 +46,7 @@ EXTRA = click.option("--ignore-extra", is_flag=True, help="Pass over columns tha
 @import_.command("subscriptions")
 @click.argument("product_key", metavar="PRODUCT")
 @FILE
+@click.option("--as-of", help="When the file was true, as 2026-09-08T00:00:00Z; now if not given.")
 @EXTRA
 @REJECTS
 @json_option
@@ -54,13 +54,18 @@ EXTRA = click.option("--ignore-extra", is_flag=True, help="Pass over columns tha
 def subscriptions(
     product_key: str,
     file: Path,
+    as_of: str | None,
     ignore_extra: bool,
     rejects: Path | None,
     as_json: bool,
     actor: str,
 ) -> None:
-    """Import subscriptions as billing knows them; running it again changes nothing."""
+    """Import subscriptions as billing knows them; running it again changes nothing.
+
+    What was told of a later moment, by a webhook or another file, stays.
+    """
     with installed() as parts:
+        told_at = _as_of(as_of, parts.clock.now())
         mirror = parts.mirror(product_of(parts, product_key).billing)
         with opened(
             file, rows.REQUIRED, rows.OPTIONAL, rejects, ignore_extra=ignore_extra
@@ -68,7 +73,7 @@ def subscriptions(
             seen: set[str] = set()
 
             def fact(row: Row) -> Any:
-                facts = rows.read(row)
+                facts = rows.read(row, told_at)
                 if facts.external_id in seen:
                     raise ValueError(f"id {facts.external_id[:40]!r} stands in the file twice")
                 seen.add(facts.external_id)
@@ -76,7 +81,24 @@ def subscriptions(
 
             for batch in lines.batches(fact, SUBSCRIPTIONS_A_BATCH):
                 lines.counts += mirror.bring(product_key, batch, actor)
+            stale = lines.counts["stale"]
+            lines.counts["unchanged"] += stale
             report(lines, as_json=as_json)
+            if stale:
+                say(f"{stale} of the unchanged are known as of a later moment than this file's.")
+
+
+def _as_of(text: str | None, now: datetime) -> datetime:
+    """Give the moment that a file tells of; Refused where it has not come."""
+    if text is None:
+        return now
+    try:
+        found = rows.moment("--as-of", text)
+    except rows.RowRefused as refused:
+        raise click.BadParameter(str(refused)) from None
+    if found > now:
+        raise Refused(f"--as-of {text} lies in the future", "name the moment of the export")
+    return found
 
 
 @import_.command("usage")
@@ -104,7 +126,7 @@ def usage(
     with installed() as parts:
         before, start, end = product_of(parts, product_key), _day(covers_from), _day(through)
         parts.intake.refuse_future(end)
-        new = _announce(parts, before.id, feed)
+        new = parts.intake.announce(product_key, feed)
         with opened(
             file, ("used_at",), USAGE_COLUMNS[:2], rejects, ignore_extra=ignore_extra
         ) as lines:
@@ -119,51 +141,26 @@ def usage(
 
 def _record_all(parts: Installation, product_key: str, lines: "Lines", actor: str) -> list[date]:
     """Record every batch; give the latest day told."""
-    now = parts.clock.now()
+    intake, reader = parts.intake, Reader(parts.clock.now())
     latest: list[date] = []
-    for batch in lines.batches(lambda row: _use(row, now), USAGE_A_BATCH):
-        told = Told(_latest(batch, "subscription"), _latest(batch, "customer"))
-        taken = parts.intake.record(product_key, told, actor)
+    for batch in lines.batches(lambda row: _use(row, reader), USAGE_A_BATCH):
+        taken = intake.record(product_key, Told.of(batch), actor)
         lines.counts += Counter(
             applied=taken.applied,
             unknown=taken.unknown,
             unchanged=max(0, len(batch) - taken.applied - taken.unknown),
         )
-        latest = [max([*latest, *(day for _, _, day in batch)])]
+        latest = [max([*latest, *(use.day for use in batch)])]
     return latest
 
 
-def _use(row: Row, now: datetime) -> tuple[str, str, date]:
-    subscription, customer = row.get("subscription") or "", row.get("customer") or ""
-    if bool(subscription) == bool(customer):
-        raise ValueError("name a subscription or a customer, and one of the two only")
-    name = subscription or customer
-    if len(name) > rows.LONGEST or not name.isprintable() or personal.found_in(name):
-        raise ValueError("the name is no id")
-    try:
-        day = day_used(row.get("used_at") or "", now)
-    except ValueError as error:
-        raise ValueError(f"used_at {error}") from None
-    return ("subscription" if subscription else "customer"), name, day
-
-
-def _latest(batch: Sequence[tuple[str, str, date]], kind: str) -> dict[str, date]:
-    days: dict[str, date] = {}
-    for which, name, day in batch:
-        if which == kind and days.get(name, date.min) < day:
-            days[name] = day
-    return days
-
-
-def _announce(parts: Installation, product_id: int, name: str) -> bool:
-    """Make the feed known before its lines are read; say whether it is new.
-
-    Until it has spoken the product counts as unheard, so an import that breaks off asks nobody.
-    """
-    with parts.database.transaction() as connection:
-        known = {each.name for each in products.feeds(connection, product_id)}
-        products.feed_named(connection, product_id, name, parts.clock.now())
-    return name not in known
+def _use(row: Row, reader: Reader) -> Use:
+    use = reader.use(
+        row.get("subscription") or "", row.get("customer") or "", row.get("used_at") or ""
+    )
+    if personal.found_in(use.name):
+        raise ValueError(NO_ID)
+    return use
 
 
 def _day(moment: datetime | None) -> date | None:

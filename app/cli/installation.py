@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import click
+from sqlalchemy.exc import OperationalError
 
 from app import embedded, settings
 from app.cli.fleet import Keeper
@@ -37,6 +38,19 @@ LEASE_IN_TESTS = timedelta(seconds=10)
 """On the test clock time stands still for a worker that was killed: it is not waited for long."""
 SHORTEST_LEASE = timedelta(seconds=30)
 """An endpoint may take its time over an answer, on any clock."""
+
+
+UNREACHED = {
+    "refused": "nobody listens at that host and port",
+    "not known": "there is no host of that name",
+    "translate host name": "there is no host of that name",
+    "authentication failed": "the user or the password is not accepted",
+    "does not exist": "there is no such database or user",
+    "timeout": "it did not answer in time",
+    "No such file": "there is no such socket",
+    "too many": "it has too many connections",
+}
+"""What the driver says of a connection that failed, in our words: its own may name too much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +165,24 @@ def installed(*, needs_schema: bool = True, name: str = "reconfirm") -> Iterator
             url = given.database_url.get_secret_value()
         database = Database(url)
         stack.callback(database.close)
-        if given.database_url is None and needs_schema:
-            migrate.upgrade(database)
-        elif needs_schema:
-            migrate.require_newest(database)
+        if needs_schema:
+            _bring_schema(database, embedded_one=given.database_url is None)
         yield assemble(given, database, stack)
+
+
+def _bring_schema(database: Database, *, embedded_one: bool) -> None:
+    """See that the schema is the one this program needs; an embedded database is migrated."""
+    try:
+        if embedded_one:
+            migrate.upgrade(database)
+        else:
+            migrate.require_newest(database)
+    except OperationalError as error:
+        why = next((words for said, words in UNREACHED.items() if said in str(error.orig)), "")
+        raise Refused(
+            f"PostgreSQL does not take us in{f': {why}' if why else ''}",
+            "check RECONFIRM_DATABASE_URL; `reconfirm doctor` tries it again",
+        ) from None
 
 
 def assemble(given: Settings, database: Database, servers: ExitStack) -> Installation:

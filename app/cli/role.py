@@ -8,10 +8,12 @@ from threading import Event, Thread
 from typing import Any
 
 import click
+import redis
 
 from app import log
 from app.cli.installation import Installation, installed
 
+PATIENCE = 2
 SAY = log.logger("role")
 
 
@@ -59,3 +61,13 @@ def _end_with_the_starter() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     Thread(target=wait, name="attached", daemon=True).start()
+
+
+def warn_of_redis(url: str) -> None:
+    """Say so where Redis does not answer: nobody is woken then, and everything due waits."""
+    try:
+        with redis.Redis.from_url(url, socket_connect_timeout=PATIENCE) as client:
+            client.ping()
+    except (redis.RedisError, OSError) as error:
+        mend = "check RECONFIRM_REDIS_URL; what is due waits in PostgreSQL until it answers"
+        SAY.warning("redis_does_not_answer", error=type(error).__name__, mend=mend)

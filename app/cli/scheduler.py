@@ -6,7 +6,7 @@ from functools import partial
 import click
 
 from app.cli.installation import Installation
-from app.cli.role import attached_option, role
+from app.cli.role import attached_option, role, warn_of_redis
 from app.inbox import Inbox
 from app.store import products
 from jobs.broker import RedisWaker, open_broker
@@ -20,6 +20,7 @@ CALL_AGAIN_IN_TESTS = timedelta(seconds=1)
 def scheduler(is_attached: bool) -> None:
     """See what is due and call workers for it; of several, one leads and the others stand by."""
     with role("scheduler", is_attached=is_attached) as (parts, stopping):
+        warn_of_redis(parts.redis_url())
         test = parts.settings.clock == "test"
         Scheduler(
             parts.database,

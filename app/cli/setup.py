@@ -1,6 +1,5 @@
 """Setting up: the schema, products, feeds, keys, the brake."""
 
-import base64
 import hashlib
 import re
 import secrets
@@ -10,7 +9,7 @@ from zoneinfo import available_timezones
 import click
 from sqlalchemy import Connection
 
-from app import guards, personal
+from app import guards, personal, signing
 from app.cli.actor import actor_option, json_option
 from app.cli.installation import Installation, installed, print_json, product_of, say
 from app.errors import NotFound, Refused
@@ -70,7 +69,7 @@ def add(key: str, name: str, billing: str, as_json: bool, actor: str) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,40}", key):
         raise click.BadParameter("a key is lower-case letters, digits and dashes, such as tv")
     _check_value("name", name)
-    secret = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
+    secret = signing.new_secret()
     with installed() as parts:
         with parts.database.transaction() as connection:
             number = products.add(connection, key, name, billing, parts.clock.now())

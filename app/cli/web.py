@@ -11,7 +11,7 @@ from app.web import create_app
 @attached_option
 def web(is_attached: bool) -> None:
     """Serve pages, webhooks and the API."""
-    with role("web", is_attached=is_attached) as (parts, _):
+    with role("web", is_attached=is_attached) as (parts, stopping):
         app = create_app(
             parts.database,
             parts.clock,
@@ -20,7 +20,7 @@ def web(is_attached: bool) -> None:
             metrics_token=parts.metrics_token,
             redis_url=parts.redis_url(),
         )
-        serve(app, parts.settings.bind)
+        serve(app, parts.settings.bind, stopping)
 
 
 COMMANDS = (web,)

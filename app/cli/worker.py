@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import click
 
-from app.cli.role import attached_option, role
+from app.cli.installation import Installation
+from app.cli.role import attached_option, role, warn_of_redis
 from jobs.broker import open_broker
 from jobs.crew import Crew, work
 
@@ -20,6 +21,7 @@ GOODBYE_MS = 30_000
 def worker(is_attached: bool) -> None:
     """Sweep, tell billing, send notices and webhooks, as the scheduler calls for it."""
     with role("worker", is_attached=is_attached) as (parts, stopping):
+        say_what_is_missing(parts)
         crew = Crew(parts.database, parts.clock, parts.worker, parts.hooks)
         poll = POLL_IN_TESTS if parts.settings.clock == "test" else POLL
         hands = work(open_broker(parts.redis_url()), crew, parts.settings.workers, poll)
@@ -27,6 +29,13 @@ def worker(is_attached: bool) -> None:
         crew.end()
         hands.stop(GOODBYE_MS)
         crew.close()
+
+
+def say_what_is_missing(parts: Installation) -> None:
+    """Refuse to begin without a relay, and warn where Redis does not answer."""
+    with parts.worker():
+        pass
+    warn_of_redis(parts.redis_url())
 
 
 COMMANDS = (worker,)

@@ -7,7 +7,9 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection
 
+from app import guards
 from app.clock import Clock
+from app.engine import news
 from app.lifecycle import step
 from app.lifecycle.case import (
     Answer,
@@ -23,7 +25,7 @@ from app.lifecycle.case import (
 )
 from app.lifecycle.passing import next_look
 from app.policy import Policy, Terms
-from app.store import cases, products
+from app.store import cases, products, pulse
 from app.store.cases import EffectWrite, HistoryWrite, RoundWrite
 from app.store.database import Database
 from app.store.products import Product
@@ -154,8 +156,8 @@ class Batch:
         if due is not None:
             self.timers.append((due, subscription_id))
 
-    def flush(self, connection: Connection, actor: str) -> None:
-        """Write everything that changed, in bulk."""
+    def flush(self, connection: Connection, actor: str, *, counted: bool = True) -> None:
+        """Write everything that changed, in bulk; who has more to write counts it later."""
         added, changed = self._rounds()
         # The row of an earlier round is closed before another one opens.
         cases.update_rounds(connection, self.product.id, changed)
@@ -165,7 +167,18 @@ class Batch:
         queued = [each for some in self.effects.values() for each in some]
         cases.insert_effects(connection, self.product.id, queued)
         cases.insert_history(connection, self.product.id, self.now, actor, self.history)
+        told = news.of_batch(self.product, self.history, self.before, self.cases)
+        if told:
+            news.post(connection, self.product, told, actor, self.now)
         cases.update_reach(connection, self._reaches())
+        if counted:
+            self.count(connection)
+
+    def count(self, connection: Connection) -> None:
+        """Count what happened: the last statement of a transaction, since its rows are hot."""
+        notes = (each.what for each in self.history)
+        heard = list(pulse.news(self.before, self.cases))
+        guards.count(connection, self.product, self.now, notes, heard)
 
     def _rounds(self) -> tuple[list[RoundWrite], list[RoundWrite]]:
         added: list[RoundWrite] = []
@@ -216,22 +229,17 @@ class Door:
         return self.database.retrying(work)
 
 
-def apply_in(  # noqa: PLR0913 - what a transaction is about
+def apply_in(
     connection: Connection,
     product: Product,
     items: Sequence[tuple[int, Event]],
     actor: str,
     now: datetime,
-    *,
-    rehint: bool = False,
 ) -> list[Reply]:
-    """Apply events inside a transaction that the caller has begun.
-
-    `rehint` sets anew when to look at each again, where more has changed than the rules can see.
-    """
+    """Apply events inside a transaction that the caller has begun."""
     batch = open_batch(connection, product, [sid for sid, _ in items], now)
     replies = [batch.apply(sid, event) for sid, event in items]
-    set_timers(batch, (each.subscription_id for each in replies if _moved(each, rehint=rehint)))
+    set_timers(batch, (each.subscription_id for each in replies if _moved(each)))
     batch.flush(connection, actor)
     return replies
 
@@ -250,6 +258,6 @@ def set_timers(batch: Batch, ids: Iterable[int]) -> None:
         batch.look_again(subscription_id)
 
 
-def _moved(reply: Reply, *, rehint: bool) -> bool:
+def _moved(reply: Reply) -> bool:
     unmoved = (Verdict.UNCHANGED, Verdict.OLDER_ROUND, Verdict.FAILED)
-    return reply.case is not None and (rehint or reply.verdict not in unmoved)
+    return reply.case is not None and reply.verdict not in unmoved

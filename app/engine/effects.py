@@ -21,6 +21,7 @@ from app.lifecycle.case import (
     ASKING,
     BRAKED,
     Acknowledged,
+    Act,
     Case,
     Claim,
     Declined,
@@ -33,12 +34,13 @@ from app.lifecycle.case import (
     Verdict,
     Word,
 )
+from app.lifecycle.dates import next_charge
 from app.links import Links
 from app.store import outbox, pace, population, products
 from app.store.database import Database
 from app.store.outbox import Row
 from app.store.products import Product
-from app.world.billing.connector import Order, Standing
+from app.world.billing.connector import REACHED, UNKNOWN, Order, Standing
 from app.world.mail.brief import Brand, Brief
 from app.world.outcome import Done, Later, No, Outcome
 
@@ -51,6 +53,14 @@ BRAKE_PAUSE = timedelta(minutes=15)
 MOST_COPIES = 2
 """A notice whose outcome stayed unknown this often is put before a person, not sent again."""
 ACTOR = "worker"
+STANDS = {
+    "trialing": "active",
+    "active": "active",
+    "past_due": "active",
+    "paused": "paused",
+    "canceled": "ended",
+}
+"""How a subscription stands at billing, by what the mirror calls it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +174,7 @@ class Effects:
         settling.settle()
         if product.policy and any(settling.asked):
             pace.note_handover(connection, product.id, product.policy.version, now)
+        batch.count(connection)
         return len(counted)
 
     def release(self, product_key: str, tasks: Sequence[Task]) -> None:
@@ -243,7 +254,7 @@ class _Claiming:
         case = self.batch.cases[row.subscription_id]
         order = brief = None
         if row.kind in ACT_OF:
-            order = self._order(row, person.external_id)
+            order = self._order(row, case, person)
         else:
             links = self.effects.links
             brief = brief_for(self.batch, case, (row.kind, row.version), person, links)
@@ -264,10 +275,18 @@ class _Claiming:
             braked=row.kind in ASKING or _by_silence(row, case),
         )
 
-    def _order(self, row: Row, external_id: str) -> Order:
-        act = ACT_OF[row.kind]
-        key = f"{row.subscription_id}-{row.number}-{act}-{row.version}"
-        return Order(self.batch.product.key, external_id, str(act), key, self.batch.now)
+    def _order(self, row: Row, case: Case, person: population.Address) -> Order:
+        act, now = ACT_OF[row.kind], self.batch.now
+        since = case.round.act_at if case.round else None
+        return Order(
+            product=self.batch.product.key,
+            subscription=person.external_id,
+            act=str(act),
+            key=f"{row.subscription_id}-{row.number}-{act}-{row.version}",
+            at=now,
+            since=since,
+            told=_told(case, act, person.told_at, since or now, now),
+        )
 
 
 class _Settling:
@@ -359,7 +378,7 @@ class _Settling:
         outbox.park(self.connection, self.parked)
         changed = [s for s, case in self.batch.cases.items() if case is not self.batch.before[s]]
         set_timers(self.batch, changed)
-        self.batch.flush(self.connection, ACTOR)
+        self.batch.flush(self.connection, ACTOR, counted=False)
 
 
 def _by_silence(row: Row, case: Case) -> bool:
@@ -367,6 +386,19 @@ def _by_silence(row: Row, case: Case) -> bool:
     if row.kind is Kind.BILLING_CANCEL:
         return case.round is None or case.round.word is not Word.CANCEL
     return row.kind is Kind.BILLING_SUSPEND
+
+
+def _told(
+    case: Case, act: Act, told_at: datetime | None, since: datetime, now: datetime
+) -> Standing:
+    """Give what billing has told by itself since an act was due: that it was done, or nothing.
+
+    That a subscription stands elsewhere proves nothing: it may have been told before the act came.
+    """
+    subscription = case.subscription
+    state = STANDS.get(subscription.status, UNKNOWN)
+    seen = told_at is not None and told_at > since and state in REACHED[act]
+    return Standing(state if seen else UNKNOWN, next_charge(subscription, now))
 
 
 def pause_after(tries: int) -> timedelta:

@@ -20,6 +20,8 @@ Session = psycopg.Connection[tuple[Any, ...]]
 AGAIN = (errors.DeadlockDetected, errors.SerializationFailure, errors.UniqueViolation)
 TRIES = 8
 LOCK_TIMEOUT = "30s"
+PATIENCE = 10
+"""Seconds that a server is given to take a connection."""
 
 
 class Database:
@@ -33,7 +35,10 @@ class Database:
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_pre_ping=True,
-            connect_args={"options": f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT}"},
+            connect_args={
+                "connect_timeout": PATIENCE,
+                "options": f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT}",
+            },
         )
 
     @contextmanager

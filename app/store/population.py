@@ -13,7 +13,10 @@ from app.store.database import cursor
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """One subscription as billing tells it; `told` is a digest of exactly what it said."""
+    """One subscription as billing tells it; `told` is a digest of exactly what it said.
+
+    `told_at` is the moment at which that was so; None where the teller cannot say.
+    """
 
     external_id: str
     customer: str | None
@@ -29,6 +32,17 @@ class Facts:
     locale: str
     timezone: str
     told: bytes
+    told_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the mirror holds of one subscription: enough to judge what is told next."""
+
+    id: int
+    status: str
+    told: bytes
+    told_at: datetime | None
 
 
 _SUBSCRIPTION = (
@@ -43,22 +57,21 @@ _SUBSCRIPTION = (
     ("started_on", "date"),
     ("renews_at", "timestamptz"),
     ("told", "bytea"),
+    ("told_at", "timestamptz"),
 )
 _NAMES = ", ".join(f'"{name}"' for name, _ in _SUBSCRIPTION)
 _ARRAYS = ", ".join(f"%s::{kind}[]" for _, kind in _SUBSCRIPTION)
 
 
-def known(
-    connection: Connection, product_id: int, external_ids: Sequence[str]
-) -> dict[str, tuple[int, bytes]]:
-    """Lock the subscriptions there are, and give (id, digest of what was told) of each."""
+def known(connection: Connection, product_id: int, external_ids: Sequence[str]) -> dict[str, Known]:
+    """Lock the subscriptions there are, and give what was told of each."""
     run = cursor(connection)
     run.execute(
-        """select external_id, id, told from subscription
+        """select external_id, id, status, told, told_at from subscription
            where product_id = %s and external_id = any(%s) order by id for update""",
         (product_id, list(external_ids)),
     )
-    return {row[0]: (row[1], row[2]) for row in run}
+    return {row[0]: Known(*row[1:]) for row in run}
 
 
 def insert(connection: Connection, product_id: int, facts: Sequence[Facts]) -> dict[str, int]:
@@ -66,60 +79,83 @@ def insert(connection: Connection, product_id: int, facts: Sequence[Facts]) -> d
     run = cursor(connection)
     ordered = sorted(facts, key=lambda each: each.external_id)
     run.execute(
-        f"""insert into subscription (product_id, {_NAMES})
-            select %s, * from unnest({_ARRAYS}) returning external_id, id""",  # noqa: S608 - our own names
-        (product_id, *_columns(ordered)),
-    )
-    ids = {row[0]: row[1] for row in run}
-    run.execute(
-        """insert into contact (subscription_id, email, locale, timezone, reach)
-           select * from unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[])""",
+        _INSERT,
         (
-            [ids[each.external_id] for each in ordered],
+            *_columns(ordered),
             [each.email for each in ordered],
             [each.locale for each in ordered],
             [each.timezone for each in ordered],
             [str(reach_of(each.email)) for each in ordered],
+            product_id,
         ),
     )
-    return ids
+    return {row[0]: row[1] for row in run}
 
 
-def update(connection: Connection, product_id: int, facts: Sequence[tuple[int, Facts]]) -> None:
-    """Write what billing now says over the mirror."""
-    if not facts:
-        return
-    sets = ", ".join(f'"{name}" = v."{name}"' for name, _ in _SUBSCRIPTION)
-    cursor(connection).execute(
-        f"""update subscription s set {sets}
-            from unnest(%s::bigint[], {_ARRAYS}) as v(id, {_NAMES})
-            where s.id = v.id and s.product_id = %s""",  # noqa: S608 - our own names
-        ([sid for sid, _ in facts], *_columns([each for _, each in facts]), product_id),
-    )
+_INSERT = f"""
+    with v as (
+        select * from unnest({_ARRAYS}, %s::text[], %s::text[], %s::text[], %s::text[])
+          as v({_NAMES}, email, locale, timezone, reach)),
+    added as (
+        insert into subscription (product_id, {_NAMES}) select %s, {_NAMES} from v
+        returning external_id, id),
+    reached as (
+        insert into contact (subscription_id, email, locale, timezone, reach)
+        select added.id, v.email, v.locale, v.timezone, v.reach
+        from v join added using (external_id))
+    select external_id, id from added"""  # noqa: S608 - our own names
 
 
-def update_contacts(connection: Connection, facts: Sequence[tuple[int, Facts]]) -> dict[int, Reach]:
-    """Write addresses, languages and zones; give how those with another address are reached now."""
+def update(
+    connection: Connection, product_id: int, facts: Sequence[tuple[int, Facts]]
+) -> dict[int, Reach]:
+    """Write what billing now says over the mirror, addresses, languages and zones too.
+
+    Gives how those whose address is another one are reached now.
+    """
     if not facts:
         return {}
     run = cursor(connection)
+    told = [each for _, each in facts]
     run.execute(
-        """with old as (select subscription_id, email from contact where subscription_id = any(%s))
-           update contact c set email = v.email, locale = v.locale, timezone = v.timezone
-           from unnest(%s::bigint[], %s::text[], %s::text[], %s::text[])
-             as v(id, email, locale, timezone)
-           join old on old.subscription_id = v.id
-           where c.subscription_id = v.id
-           returning c.subscription_id, c.email, old.email is distinct from c.email""",
+        _UPDATE,
         (
             [sid for sid, _ in facts],
-            [sid for sid, _ in facts],
-            [each.email for _, each in facts],
-            [each.locale for _, each in facts],
-            [each.timezone for _, each in facts],
+            *_columns(told),
+            [each.email for each in told],
+            [each.locale for each in told],
+            [each.timezone for each in told],
+            product_id,
         ),
     )
     return {row[0]: reach_of(row[1]) for row in run if row[2]}
+
+
+_UPDATE = f"""
+    with v as (
+        select * from unnest(%s::bigint[], {_ARRAYS}, %s::text[], %s::text[], %s::text[])
+          as v(id, {_NAMES}, email, locale, timezone)),
+    told as (
+        update subscription s set {", ".join(f'"{name}" = v."{name}"' for name, _ in _SUBSCRIPTION)}
+        from v where s.id = v.id and s.product_id = %s
+        returning s.id),
+    old as (
+        select c.subscription_id, c.email
+        from contact c join v on c.subscription_id = v.id)
+    update contact c set email = v.email, locale = v.locale, timezone = v.timezone
+    from v join old on old.subscription_id = v.id
+    where c.subscription_id = v.id and v.id in (select id from told)
+    returning c.subscription_id, c.email, old.email is distinct from c.email"""  # noqa: S608 - our own names
+
+
+def retell(connection: Connection, moments: Sequence[tuple[int, datetime]]) -> None:
+    """Note that what is known of subscriptions was so at these later moments too."""
+    if moments:
+        cursor(connection).execute(
+            """update subscription s set told_at = v.at
+               from unnest(%s::bigint[], %s::timestamptz[]) as v(id, at) where s.id = v.id""",
+            [list(column) for column in zip(*moments, strict=True)],
+        )
 
 
 def reach_of(email: str | None) -> Reach:
@@ -174,12 +210,13 @@ def product_of(connection: Connection, subscription_id: int) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where and how one person is written to."""
+    """Where and how one person is written to, and when billing last told of them."""
 
     external_id: str
     email: str
     locale: str
     timezone: str
+    told_at: datetime | None = None
 
 
 def addresses(connection: Connection, ids: Sequence[int]) -> dict[int, Address]:
@@ -187,7 +224,7 @@ def addresses(connection: Connection, ids: Sequence[int]) -> dict[int, Address]:
     run = cursor(connection)
     run.execute(
         """select s.id, s.external_id, coalesce(c.email, ''), coalesce(c.locale, ''),
-             coalesce(c.timezone, 'UTC')
+             coalesce(c.timezone, 'UTC'), s.told_at
            from subscription s left join contact c on c.subscription_id = s.id
            where s.id = any(%s)""",
         (list(ids),),

@@ -17,6 +17,33 @@ from app.store.database import cursor
 
 
 @dataclass(frozen=True, slots=True)
+class Listener:
+    """An endpoint that is told what happens: the types it wants, `x.*` for all of a kind.
+
+    Empty means every type but the commands for billing.
+    """
+
+    id: int
+    types: frozenset[str]
+
+    def wants(self, kind: str) -> bool:
+        """Say whether it wants messages of a type."""
+        family = f"{kind.partition('.')[0]}.*"
+        if not self.types:
+            return family != BILLING
+        return kind in self.types or family in self.types
+
+    @property
+    def hears_news(self) -> bool:
+        """Whether it wants anything but commands for billing."""
+        return self.types != {BILLING}
+
+
+BILLING = "billing.*"
+"""What the endpoint wants that carries out the commands of the `standard` billing system."""
+
+
+@dataclass(frozen=True, slots=True)
 class Product:
     """What people subscribe to, with everything the rules need to know of it right now."""
 
@@ -34,6 +61,7 @@ class Product:
     policy_version: int | None
     hearing: Hearing
     policies: Mapping[int, Policy]
+    listeners: tuple[Listener, ...] = ()
 
     @property
     def policy(self) -> Policy | None:
@@ -104,7 +132,7 @@ SETTINGS = ("from_address", "reply_to", "support_url", "app_url", "locale", "tim
 _LOAD = """
     select p.id, p.key, p.name, p.billing, p.from_address, p.reply_to, p.support_url, p.app_url,
            p.locale, p.timezone, p.approvals, p.policy_version,
-           f.covers_from, f.heard_until, b.lifted_at, v.digests
+           f.covers_from, f.heard_until, b.lifted_at, v.digests, e.listeners
     from product p
     cross join lateral (
         select max(covers_from) as covers_from,
@@ -117,11 +145,14 @@ _LOAD = """
     cross join lateral (
         select jsonb_object_agg(version, md5(body::text)) as digests
         from policy where product_id = p.id and activated_at is not null) v
+    cross join lateral (
+        select jsonb_agg(jsonb_build_array(id, types) order by id) as listeners
+        from endpoint where product_id = p.id and retired_at is null) e
     where p.key = %s"""
 
 
 def load(connection: Connection, key: str) -> Product:
-    """Give a product with its policies and what its feeds cover, in one query.
+    """Give a product with its policies, what its feeds cover and who listens, in one query.
 
     A product is heard up to the smallest `covers_until` of its live feeds, and counts from the
     largest `covers_from`; one feed that never spoke means that it has not been heard.
@@ -134,7 +165,12 @@ def load(connection: Connection, key: str) -> Product:
     hearing = Hearing(*row[12:15])
     found = _policies(connection, row[0], row[15] or {})
     names = ("id", "key", "name", "billing", *SETTINGS, "approvals", "policy_version")
-    return Product(**dict(zip(names, row[:12], strict=True)), hearing=hearing, policies=found)
+    return Product(
+        **dict(zip(names, row[:12], strict=True)),
+        hearing=hearing,
+        policies=found,
+        listeners=tuple(Listener(number, frozenset(types)) for number, types in row[16] or ()),
+    )
 
 
 def _missing(connection: Connection, key: str) -> Product:

@@ -19,9 +19,13 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 
 from app.clock import Clock
 from app.errors import ReconfirmError
+from app.inbox import Inbox
 from app.links import Links
 from app.store.database import Database
 from app.web.answers import Answers
+from app.web.api import Api
+from app.web.api.limits import Limits
+from app.web.inbound import Inbound
 from app.web.problems import FOR_SYSTEMS, problem_of, problem_response
 from app.web.words import Speaker, speaks
 
@@ -33,19 +37,38 @@ ERRORS = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "too_large",
 }
 """Errors with words of their own; other 4xx are `bad_request`, everything else `failed`."""
-STYLE = files("app.web").joinpath("templates", "page.css").read_text("utf-8").strip()
+TEMPLATES = files("app.web").joinpath("templates")
+STYLE = TEMPLATES.joinpath("page.css").read_text("utf-8").strip()
+DOCS_STYLE = TEMPLATES.joinpath("docs.css").read_text("utf-8").strip()
 
 
-def create_app(database: Database, clock: Clock, links: Links, *, base_url: str) -> Flask:
-    """Make the web application; `base_url` is the address that people reach it at."""
+def create_app(  # noqa: PLR0913 - everything the parts need
+    database: Database,
+    clock: Clock,
+    links: Links,
+    *,
+    base_url: str,
+    metrics_token: str | None = None,
+    redis_url: str | None = None,
+    limited: bool | Limits = True,
+) -> Flask:
+    """Make the web application; `base_url` is the address that people reach it at.
+
+    `metrics_token` opens /metrics to other machines; `redis_url` is what /readyz asks as well;
+    not `limited`, a key may call as often as it likes: for measuring only.
+    """
     app = Flask("app.web", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.url_map.merge_slashes = False  # a mangled address is a 404, and redirected nowhere
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals["style"] = Markup(STYLE)  # noqa: S704 - our own file
+    app.jinja_env.globals["docs_style"] = Markup(DOCS_STYLE)  # noqa: S704 - our own file
     base = urlsplit(base_url)
     app.register_blueprint(Answers(database, clock, links, base.path.rstrip("/")).blueprint())
+    app.register_blueprint(Inbound(Inbox(database, clock)).blueprint())
+    limits = Limits() if limited is True else limited or None
+    Api(database, clock, links, base_url, metrics_token, redis_url, limits).register(app)
     app.add_url_rule("/healthz", view_func=healthz)
     app.add_url_rule("/robots.txt", view_func=robots)
     app.register_error_handler(HTTPException, refused)
@@ -101,7 +124,7 @@ def failed(error: Exception) -> Response:
 
 
 def _error_page(what: str, status: int) -> Response:
-    tongue = speaks(*(tag for tag, _ in request.accept_languages))
+    tongue = speaks(*(tag for tag, quality in request.accept_languages if quality))
     text = render_template("error.html", tongue=tongue, say=Speaker(tongue, {}), what=what)
     return make_response(text, status)
 
@@ -113,12 +136,16 @@ def _plain(text: str) -> Response:
 # --- headers -------------------------------------------------------------------------------
 
 
+def _digest(style: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'"
+
+
 def _harden(app: Flask, *, https: bool) -> None:
-    """Put the headers on every answer; the style sheet is allowed by the hash of its very text."""
-    digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+    """Put the headers on every answer; style sheets are allowed by the hash of their very text."""
+    digests = " ".join(_digest(style) for style in (STYLE, DOCS_STYLE))
     headers = {
         "Content-Security-Policy": (
-            f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self';"
+            f"default-src 'none'; style-src {digests}; form-action 'self';"
             " frame-ancestors 'none'; base-uri 'none'"
         ),
         "Referrer-Policy": "no-referrer",

@@ -1,11 +1,14 @@
 """The intake of usage: the latest day, forward only, for those it belongs to."""
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from sqlalchemy import Connection
 
 from app.errors import Conflict, Refused
-from app.usage import Intake, Taken, Told, day_used, told_through
+from app.store import population, using
+from app.usage import Intake, Reader, Seen, Taken, Told, Use, day_used, told_through
 from tests.probe import asked, fingerprint, rows, suspended
 from tests.world import ACTOR, START, Town, row
 
@@ -146,7 +149,190 @@ def test_use_told_in_one_batch_ends_many_rounds(town: Town) -> None:
     assert [town.stage(name) for name in names] == ["active"] * 3
 
 
+# --- what has been seen already ------------------------------------------------------------------
+
+
+@pytest.fixture
+def intake(town: Town) -> Intake:
+    """Give an intake that lives as long as a process does."""
+    return Intake(town.database, town.clock)
+
+
+def tell(intake: Intake, *events: Use) -> Taken:
+    return intake.record("tv", Told.of(events), ACTOR)
+
+
+def of(name: str, day: date = TODAY) -> Use:
+    return Use(of_customer=False, name=name, day=day)
+
+
+def test_events_are_folded_to_the_latest_day_of_each_name() -> None:
+    told = Told.of(
+        [
+            of("ada", TODAY - DAY),
+            of("ada"),
+            of("ada", TODAY - 2 * DAY),
+            Use(of_customer=True, name="ada", day=TODAY - DAY),
+        ]
+    )
+    assert told == Told({"ada": TODAY}, {"ada": TODAY - DAY})
+
+
+def test_who_was_seen_today_costs_one_count_and_is_unchanged(
+    town: Town, intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town.join(row("ada"), row("bob"))
+    tell(intake, of("ada"), of("bob"))
+    folded: list[str] = []
+    real = using.fold_by_name
+
+    def fold(connection: Connection, product_id: int, days: Mapping[str, date]) -> dict[str, int]:
+        folded.extend(days)
+        return real(connection, product_id, days)
+
+    monkeypatch.setattr(using, "fold_by_name", fold)
+    assert tell(intake, of("ada"), of("bob", TODAY - DAY)) == Taken(0, 2, 0)
+    assert folded == []
+    assert tell(intake, of("ada", TODAY + DAY), of("bob")) == Taken(1, 1, 0)
+    assert folded == ["ada"]
+
+
+def test_a_later_day_is_never_taken_for_one_already_seen(town: Town, intake: Intake) -> None:
+    town.join(row("ada"))
+    for days in (9, 5, 7, 1, 3, 0):
+        tell(intake, of("ada", TODAY - days * DAY))
+    assert used(town, "ada") == TODAY
+
+
+def forget(town: Town, name: str) -> None:
+    """Let somebody go from the database altogether, whoever did that."""
+    for table in ("reconfirmation", "timer", "contact"):
+        rows(town.database, f"delete from {table} where subscription_id = {town.id_of(name)}")  # noqa: S608
+    rows(town.database, f"delete from subscription where external_id = '{name}'")  # noqa: S608
+
+
+def test_use_of_somebody_deleted_is_unknown_and_counts_once_they_are_imported_anew(
+    town: Town, intake: Intake
+) -> None:
+    town.join(row("ada"), row("bob"))
+    tell(intake, of("ada"), of("bob"))
+    forget(town, "ada")
+    assert tell(intake, of("ada"), of("bob")) == Taken(0, 1, 1)
+    town.join(row("ada"))
+    assert used(town, "ada") == TODAY
+
+
+def test_use_of_somebody_deleted_and_imported_anew_is_not_hidden(
+    town: Town, intake: Intake
+) -> None:
+    town.join(row("ada"))
+    tell(intake, of("ada"))
+    forget(town, "ada")
+    town.join(row("ada"))
+    assert used(town, "ada") is None
+    assert tell(intake, of("ada")) == Taken(1, 0, 0)
+    assert used(town, "ada") == TODAY
+
+
+def test_use_is_not_hidden_where_the_day_went_back_or_the_name_went_to_another(
+    town: Town, intake: Intake
+) -> None:
+    town.join(row("ada"), row("bob"))
+    tell(intake, of("ada"), of("bob"))
+    rows(town.database, "update subscription set last_used_on = null where external_id = 'ada'")
+    rows(town.database, "update subscription set external_id = 'gone' where external_id = 'bob'")
+    assert tell(intake, of("ada"), of("bob")) == Taken(1, 0, 1)
+
+
+def test_what_was_seen_at_one_product_says_nothing_of_another(town: Town, intake: Intake) -> None:
+    town.join(row("ada"))
+    other = Town.founded(town.database, town.clock, town.links, "radio")
+    other.join(row("ada"))
+    tell(intake, of("ada"))
+    assert intake.record("radio", Told.of([of("ada")]), ACTOR) == Taken(1, 0, 0)
+
+
+def test_nothing_is_remembered_of_what_was_rolled_back(
+    town: Town, intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town.join(row("ada"))
+
+    def broken(*_: object) -> list[int]:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(population, "in_a_round", broken)
+        with pytest.raises(ZeroDivisionError):
+            tell(intake, of("ada"))
+    number = town.product.id
+    assert intake.seen.settled(number, {"ada": TODAY}) == {}
+    assert tell(intake, of("ada")) == Taken(1, 0, 0)
+
+
+def test_unknown_people_are_not_remembered_as_seen(town: Town, intake: Intake) -> None:
+    tell(intake, of("eve"))
+    town.join(row("eve"))
+    rows(town.database, "update subscription set last_used_on = null")
+    assert tell(intake, of("eve")) == Taken(1, 0, 0)
+
+
+def test_the_memory_is_bounded_and_the_latest_stay(town: Town) -> None:
+    seen, number = Seen(most=100), town.product.id
+    for n in range(1000):
+        seen.note(number, {f"p{n}": TODAY})
+    kept = sum(len(each.get(number, {})) for each in (seen._young, seen._old))
+    assert kept <= 202
+    latest = {f"p{n}": TODAY for n in range(900, 1000)}
+    assert len(seen.settled(number, latest)[TODAY]) == 100
+
+
+def test_a_batch_of_many_days_is_right_day_by_day(town: Town, intake: Intake) -> None:
+    names = [f"p{n}" for n in range(9)]
+    town.join(*(row(name) for name in names))
+    days = {name: TODAY - n * DAY for n, name in enumerate(names)}
+    assert tell(intake, *(of(name, day) for name, day in days.items())).applied == 9
+    assert tell(intake, *(of(name, day) for name, day in days.items())) == Taken(0, 9, 0)
+    later = tell(intake, *(of(name, day + DAY) for name, day in days.items()))
+    assert later == Taken(9, 0, 0)
+
+
+def test_a_name_nobody_knows_that_holds_a_card_number_is_refused_and_not_kept(
+    town: Town, intake: Intake
+) -> None:
+    card = "4111 1111 1111 1111"
+    taken = tell(intake, of(card), Use(of_customer=True, name=card, day=TODAY), of("eve"))
+    assert taken == Taken(0, 0, 1, frozenset({card}))
+    assert rows(town.database, "select external_id from unknown_usage") == [("eve",)]
+
+
+@pytest.mark.parametrize(
+    ("subscription", "customer", "why"),
+    [
+        ("", "", "one of the two"),
+        ("a", "b", "one of the two"),
+        ("a" * 201, "", "no id"),
+        ("a\0", "", "no id"),
+        ("a\ud800", "", "no id"),
+    ],
+)
+def test_an_event_names_one_subscription_or_one_customer(
+    subscription: str, customer: str, why: str
+) -> None:
+    with pytest.raises(ValueError, match=why):
+        Reader(START).use(subscription, customer, "2024-08-22")
+
+
 # --- feeds -------------------------------------------------------------------------------------
+
+
+def test_a_feed_is_announced_once_and_counts_as_unheard_until_it_speaks(town: Town) -> None:
+    intake = Intake(town.database, town.clock)
+    assert intake.announce("tv", "web")
+    assert town.product.hearing.heard_until is None
+    assert not intake.announce("tv", "web")
+    rows(town.database, "update feed set retired_at = created_at where name = 'web'")
+    with pytest.raises(Conflict):
+        intake.announce("tv", "web")
 
 
 def test_what_a_feed_covers_only_grows(town: Town) -> None:

@@ -6,26 +6,25 @@ little; handing over in time by the wall. Where Postfix is not installed, a sink
 own stand in for its two.
 """
 
-import asyncio
 import multiprocessing
-import os
 import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from itertools import cycle, islice
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
 from statistics import median
-from time import perf_counter, process_time, sleep
+from time import perf_counter, process_time
 
 from app.world.mail.brief import Brand, Brief
 from app.world.mail.compose import Composer
 from app.world.mail.plain import compose_plainly
 from app.world.mail.relay import open_relay
 from app.world.outcome import Done
+from tests.benchmarks import sink
+from tests.benchmarks.sink import HOST
 
 TARGET = 100_000
 TIMES = 3
@@ -37,7 +36,6 @@ DISTINCT = 1_000
 PROCESSES = 2
 WAIT = 120.0
 """No part may take longer than this many seconds."""
-HOST = "127.0.0.1"
 PLANS = ("Standard", "Family", "Premium & 4K")
 PRICES = (799, 1349, 1799)
 NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)
@@ -124,13 +122,13 @@ def _say(what: str, rate: float) -> None:
 
 
 def _hand_over(messages: int) -> None:
-    name = "smtp-sink" if shutil.which("smtp-sink") else "a sink of our own"
-    print(f"{messages:,} messages from {PROCESSES} kept connections to {name} on loopback")
+    where = f"{sink.name()} on loopback"
+    print(f"{messages:,} messages from {PROCESSES} kept connections to {where}")
     for pipelining in (True, False):
         offered = "PIPELINING offered" if pipelining else "PIPELINING not offered"
-        with _sink(pipelining=pipelining) as port:
-            peer = median(_peer(port, messages) for _ in range(TIMES))
-            ours = median(_together(_send_ours, port, messages) for _ in range(TIMES))
+        with sink.sink(pipelining=pipelining) as found:
+            peer = median(_peer(found.port, messages) for _ in range(TIMES))
+            ours = median(_together(_send_ours, found.port, messages) for _ in range(TIMES))
         _say(f"{_peer_name()}; {offered}", peer)
         _say(f"our Smtp relay, {PROCESSES} processes; {offered}", ours)
         print(f"    {ours / peer:.2f} of the peer (target {1.0 if pipelining else 0.5})")
@@ -216,73 +214,3 @@ def _send_raw(port: int, mails: Mails) -> int:
                 answer = answers.readline()
             taken += answer.startswith(b"250")
     return taken
-
-
-# --- the sink ----------------------------------------------------------------------------------
-
-
-@contextmanager
-def _sink(*, pipelining: bool) -> Iterator[int]:
-    """Give the port of a sink that runs in a process of its own, and stop it."""
-    port = _free_port()
-    program = shutil.which("smtp-sink")
-    if program:
-        options = ["-u", "nobody"] if os.geteuid() == 0 else []
-        options += [] if pipelining else ["-p"]
-        command = [program, *options, f"{HOST}:{port}", "64"]
-        with subprocess.Popen(command) as process:  # noqa: S603 - our own arguments
-            yield from _until_done(port, process.kill)
-    else:
-        target = multiprocessing.Process(target=_serve, args=(port, pipelining), daemon=True)
-        target.start()
-        yield from _until_done(port, target.kill)
-
-
-def _until_done(port: int, stop: Callable[[], None]) -> Iterator[int]:
-    try:
-        _await_sink(port)
-        yield port
-    finally:
-        stop()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
-def _await_sink(port: int) -> None:
-    for _ in range(100):
-        try:
-            socket.create_connection((HOST, port), 1).close()
-        except OSError:
-            sleep(0.1)
-        else:
-            return
-    raise SystemExit("the sink did not start")
-
-
-def _serve(port: int, pipelining: bool) -> None:  # noqa: FBT001 - an argument of a process
-    greeting = b"250-sink\r\n250 PIPELINING\r\n" if pipelining else b"250 sink\r\n"
-
-    async def serve() -> None:
-        server = await asyncio.start_server(lambda r, w: _session(r, w, greeting), HOST, port)
-        await server.serve_forever()
-
-    asyncio.run(serve())
-
-
-async def _session(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, greeting: bytes
-) -> None:
-    """Take whatever comes."""
-    answers = {b"EHLO": greeting, b"DATA": b"354 go ahead\r\n", b"QUIT": b"221 bye\r\n"}
-    writer.write(b"220 sink\r\n")
-    while line := await reader.readline():
-        word = line[:4].upper()
-        writer.write(answers.get(word, b"250 ok\r\n"))
-        if word == b"DATA":
-            await reader.readuntil(b"\r\n.\r\n")
-            writer.write(b"250 taken\r\n")
-    writer.close()

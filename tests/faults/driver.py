@@ -89,10 +89,10 @@ class Billing:
         self.step()
         return done
 
-    def read(self, product: str, subscription: str) -> Standing | None:
+    def read(self, order: Order) -> Standing | None:
         """Read."""
         self.step()
-        return self.real.read(product, subscription)
+        return self.real.read(order)
 
 
 def job(role: str, url: str, now: str, mails: str, die_at: int) -> int:

@@ -216,10 +216,10 @@ class Sandbox:
             _write(connection, order, state, row.paid_until)
             return Done()
 
-    def read(self, product: str, subscription: str) -> Standing | None:
+    def read(self, order: Order) -> Standing | None:
         """Give how an account stands, and until when the last charge has paid."""
         with self.engine.begin() as connection:
-            row = _locked(connection, product, subscription)
+            row = _locked(connection, order.product, order.subscription)
             return None if row is None else Standing(row.state, row.paid_until)
 
 

@@ -12,7 +12,9 @@ from sqlalchemy import text
 
 from app.cli import main
 from app.store.database import Database
+from tests.world import row
 
+HEADER = ",".join(row("x"))
 KEY = "test-key-0123456789-0123456789-0123456789"
 
 
@@ -52,15 +54,19 @@ class _Entry:
 _entry: Any = _Entry()
 
 
+def line(name: str, **changes: str) -> str:
+    return ",".join(row(name, **changes).values())
+
+
 @pytest.fixture
 def shell(
-    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database: Database, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Result]:
     """Give the command on an empty database, on the test clock."""
     monkeypatch.chdir(tmp_path)
     environment = {
         "RECONFIRM_DATABASE_URL": database.url,
-        "RECONFIRM_REDIS_URL": "redis://127.0.0.1:6379",
+        "RECONFIRM_REDIS_URL": redis_url,
         "RECONFIRM_SECRET_KEYS": KEY,
         "RECONFIRM_SMTP_URL": (tmp_path / "mail").as_uri(),
         "RECONFIRM_CLOCK": "test",
@@ -78,3 +84,22 @@ def rows_of(database: Database) -> Callable[[str], int]:
             return int(connection.scalar(text(f"select count(*) from {table}")) or 0)  # noqa: S608
 
     return count
+
+
+@pytest.fixture
+def tv(shell: Shell) -> Shell:
+    shell("clock", "set", "2024-09-01T12:00:00Z")
+    shell("product", "add", "tv", "--name", "Blue TV")
+    shell("product", "set", "tv", "from=hello@tv.example", "support_url=https://tv.example/help")
+    return shell
+
+
+@pytest.fixture
+def running(tv: Shell) -> Shell:
+    tv("import", "subscriptions", "tv", tv.file("p.csv", HEADER, line("ada"), line("ben")))
+    use = tv.file("u.csv", "subscription,used_at", "ben,2024-08-30")
+    tv("import", "usage", "tv", use, "--covers-from", "2020-01-01", "--through", "2024-08-31")
+    policy = {"on_no_answer": "suspend", "never_used_after": "P1Y", "unused_after": "P1Y"}
+    tv("policy", "propose", "tv", tv.file("policy.json", json.dumps(policy)))
+    tv("policy", "activate", "tv", "1")
+    return tv

@@ -1,4 +1,3 @@
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,27 +7,7 @@ from app import guards
 from app.store import products
 from app.store.database import Database
 from tests.app.cli.conftest import Shell
-from tests.app.cli.test_importing import HEADER, line
 from tests.world import START
-
-
-@pytest.fixture
-def tv(shell: Shell) -> Shell:
-    shell("clock", "set", "2024-09-01T12:00:00Z")
-    shell("product", "add", "tv", "--name", "Blue TV")
-    shell("product", "set", "tv", "from=hello@tv.example", "support_url=https://tv.example/help")
-    return shell
-
-
-@pytest.fixture
-def running(tv: Shell) -> Shell:
-    tv("import", "subscriptions", "tv", tv.file("p.csv", HEADER, line("ada"), line("ben")))
-    use = tv.file("u.csv", "subscription,used_at", "ben,2024-08-30")
-    tv("import", "usage", "tv", use, "--covers-from", "2020-01-01", "--through", "2024-08-31")
-    policy = {"on_no_answer": "suspend", "never_used_after": "P1Y", "unused_after": "P1Y"}
-    tv("policy", "propose", "tv", tv.file("policy.json", json.dumps(policy)))
-    tv("policy", "activate", "tv", "1")
-    return tv
 
 
 def test_adding_a_product_prints_its_address_and_a_secret_once(shell: Shell) -> None:

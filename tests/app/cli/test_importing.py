@@ -4,14 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.cli.conftest import Shell
-from tests.world import row
-
-HEADER = ",".join(row("x"))
-
-
-def line(name: str, **changes: str) -> str:
-    return ",".join(row(name, **changes).values())
+from tests.app.cli.conftest import HEADER, Shell, line
 
 
 @pytest.fixture

@@ -1,0 +1,104 @@
+"""What the doctor looks at in the running service: Redis, clocks, scheduler, backlog."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+import redis
+
+from app.cli.installation import Installation
+from app.errors import Refused
+from app.store import readiness, running
+from app.store.database import cursor
+
+MOST_SKEW = timedelta(seconds=30)
+GONE_AFTER = timedelta(minutes=1)
+PATIENCE = 2
+START = "run `reconfirm up`, or `reconfirm scheduler` and `reconfirm worker`"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing checked: what it is, whether it is well, and the mend where it is not."""
+
+    what: str
+    well: bool
+    says: str
+    mend: str = ""
+
+
+def checked(what: str, look: Callable[[], str], mend: str) -> Finding:
+    """Look at one thing; whatever is raised is what is wrong with it."""
+    try:
+        return Finding(what, well=True, says=look())
+    except Refused as refused:
+        return Finding(what, well=False, says=refused.what, mend=refused.mend or mend)
+    except Exception as error:  # noqa: BLE001 - a doctor reports whatever is wrong
+        return Finding(what, well=False, says=type(error).__name__, mend=mend)
+
+
+def checkup(parts: Installation) -> Iterator[Finding]:
+    """Check the parts that run."""
+    yield checked(
+        "redis", lambda: _redis(parts), "check RECONFIRM_REDIS_URL and that the server runs"
+    )
+    yield checked("clocks", lambda: _clocks(parts), "let both machines keep time by NTP")
+    yield checked("scheduler", lambda: _scheduler(parts), START)
+    yield checked(
+        "before a person",
+        lambda: _before_a_person(parts),
+        "look at `reconfirm webhook list`, `inbox list` and `subject explain`",
+    )
+
+
+def _redis(parts: Installation) -> str:
+    url = parts.redis_url()
+    with redis.Redis.from_url(
+        url, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE
+    ) as client:
+        version = client.info("server").get("redis_version", "?")
+    return f"answers as {version}, {'embedded' if parts.settings.embedded_redis else 'of its own'}"
+
+
+def _clocks(parts: Installation) -> str:
+    with parts.database.transaction() as connection:
+        skew = abs(readiness.database_time(connection) - parts.clock.wall())
+    if skew > MOST_SKEW:
+        raise Refused(f"the database's machine is {skew.total_seconds():.0f} s away from ours")
+    return f"{skew.total_seconds():.1f} s between the database's machine and ours"
+
+
+def _scheduler(parts: Installation) -> str:
+    """Say when a leader was last there; absence alarms only where somebody may be asked."""
+    with parts.database.transaction() as connection:
+        seen = running.leader_seen(connection)
+        policies = cursor(connection).execute(
+            "select count(*) from product where policy_version is not null"
+        )
+        needed = (policies.fetchone() or (0,))[0]
+    now = parts.clock.wall()
+    if seen is not None and now - seen <= GONE_AFTER:
+        return f"leads, seen {(now - seen).total_seconds():.0f} s ago"
+    if not needed:
+        return "none has been needed yet"
+    if parts.settings.clock == "test":
+        return "none runs: `reconfirm clock advance` does its work on the test clock"
+    since = "there never was one" if seen is None else f"last seen {seen:%Y-%m-%d %H:%M} UTC"
+    raise Refused(f"none runs ({since}): nobody is asked, and no answer reaches billing")
+
+
+_WAITING = """
+    select (select count(*) from outbox where state = 'parked'),
+           (select count(*) from webhook where state = 'parked'),
+           (select count(*) from inbox where state in ('unreadable', 'failed'))"""
+
+
+def _before_a_person(parts: Installation) -> str:
+    """Say what waits for somebody to look at it."""
+    with parts.database.transaction() as connection:
+        found = cursor(connection).execute(_WAITING).fetchone() or (0, 0, 0)
+    words = ("effects parked", "webhooks parked", "messages of billing not understood")
+    waiting = [f"{many} {what}" for many, what in zip(found, words, strict=True) if many]
+    if waiting:
+        raise Refused(", ".join(waiting))
+    return "nothing waits"

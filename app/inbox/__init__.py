@@ -1,0 +1,242 @@
+"""Takes in what billing systems send: once, whatever comes twice, late or in whatever order.
+
+A message is kept, judged and committed in one transaction, and only then acknowledged. One that
+cannot be read waits for an operator; one that raises is kept as failed and tried again. Both are
+also taken again when their sender sends them again.
+"""
+
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import partial
+
+from sqlalchemy import Connection
+
+from app import signing
+from app.clock import Clock
+from app.errors import Conflict, NotFound
+from app.inbox import standard
+from app.inbox.standard import Event
+from app.mirror import mirror_of
+from app.personal import masked
+from app.signing import Headers, NotSigned
+from app.store import inbox, products
+from app.store.database import Database
+from app.store.inbox import Message
+from app.store.products import Product
+
+
+class Result(StrEnum):
+    """What became of a message; `stale` told of an earlier moment than what is known."""
+
+    APPLIED = "applied"
+    DUPLICATE = "duplicate"
+    STALE = "stale"
+    IGNORED = "ignored"
+    UNREADABLE = "unreadable"
+    FAILED = "failed"
+
+
+SOURCE = "standard"
+ACTOR = f"billing:{SOURCE}"
+WAITING = (Result.FAILED, Result.UNREADABLE)
+"""What a message has come to that is taken again, by itself or when it is sent again."""
+KEPT_FOR = timedelta(days=30)
+"""For how long the raw body of a message is of use."""
+AT_A_TIME = 1000
+"""Bodies that one transaction clears."""
+NOBODY = (signing.new_secret(),)
+"""Stands in for the secrets of a product that does not exist: it is refused just the same."""
+NO_PRODUCT = (0, list(NOBODY))
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What became of a message, and the reason where it could not be read or applied."""
+
+    result: Result
+    reason: str | None = None
+
+
+class _RulesFailed(Exception):
+    """The rules raised about this one: nothing of it is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    """Takes in messages for products."""
+
+    database: Database
+    clock: Clock
+
+    # --- taking in ---------------------------------------------------------------------------
+
+    def receive(self, product_key: str, headers: Headers, body: bytes) -> Reply:
+        """Take in one delivery; when this returns, what it says is committed.
+
+        NotSigned where the signature does not fit, and where there is no such product. Two
+        deliveries of one message at once: one applies, and the other, which waits, is a duplicate.
+        """
+        work = partial(self._receive, product_key=product_key, headers=headers, body=body)
+        try:
+            return self.database.retrying(work)
+        except NotSigned:
+            raise
+        except Exception as error:  # noqa: BLE001 - kept, and answered as our own failure
+            _report(error)
+            return self.database.retrying(partial(work, failure=type(error).__name__))
+
+    def _receive(
+        self,
+        connection: Connection,
+        product_key: str,
+        headers: Headers,
+        body: bytes,
+        failure: str | None = None,
+    ) -> Reply:
+        """Take in a delivery, or only keep it where taking it in has raised before."""
+        wall = self.clock.wall()
+        product_id, secrets = inbox.signing_secrets(connection, product_key) or NO_PRODUCT
+        message_id = signing.verify(secrets or NOBODY, headers, body, wall)
+        event = standard.read(body, self.clock.now()) if not failure else self._outline(body)
+        expected = Reply(Result.FAILED, failure) if failure else _expected(event)
+        kept = _kept(body, expected.result)
+        message = Message(
+            SOURCE, message_id, event.type, event.at, wall, expected.result, expected.reason, kept
+        )
+        number = inbox.insert(connection, product_id, message)
+        if number is None:
+            return Reply(Result.DUPLICATE)
+        if event.facts is None:
+            return expected
+        found = self._apply(connection, products.load(connection, product_key), event)
+        if found is not expected.result:
+            inbox.note(connection, number, found)
+        return Reply(found)
+
+    def _outline(self, body: bytes) -> Event:
+        """Give what a message says of itself, where taking it in has raised."""
+        try:
+            return replace(standard.read(body, self.clock.now()), facts=None, wrong=None)
+        except Exception:  # noqa: BLE001 - it may be the reading that raises
+            return Event()
+
+    def _apply(self, connection: Connection, product: Product, event: Event) -> Result:
+        """Bring an event into the mirror and through the door; raises what the rules raise."""
+        if event.facts is None:
+            raise _RulesFailed
+        mirror = mirror_of(product.billing, self.database, self.clock)
+        counts = mirror.bring_in(connection, product, [event.facts], ACTOR, news=True)
+        if counts["failed"]:
+            raise _RulesFailed
+        return Result.STALE if counts["stale"] else Result.APPLIED
+
+    # --- again -------------------------------------------------------------------------------
+
+    def retry_failed(self, product_key: str, limit: int = 100) -> Counter[str]:
+        """Try failed messages again whose pause is over, and count what they come to.
+
+        The pauses double with each try; after the last, nearly three days on, a person is needed.
+        """
+        with self.database.transaction() as connection:
+            product = products.row_of(connection, product_key)
+            found = inbox.due(connection, product.id, self.clock.wall(), limit)
+        return self._again(found)
+
+    def replay_failed(self, product_key: str) -> Counter[str]:
+        """Apply all that failed or could not be read again, now, and count what they come to."""
+        with self.database.transaction() as connection:
+            product = products.row_of(connection, product_key)
+            found = inbox.failed(connection, product.id)
+        return self._again(found)
+
+    def _again(self, numbers: Sequence[int]) -> Counter[str]:
+        counts: Counter[str] = Counter()
+        for number in numbers:
+            try:
+                counts[self.replay(number, waiting=True).result] += 1
+            except Conflict:
+                counts["passed over"] += 1
+        return counts
+
+    def replay(self, number: int, *, waiting: bool = False) -> Reply:
+        """Apply one message again from its kept body, through the code that took it in.
+
+        NotFound where there is none; Conflict where its body has been forgotten, where somebody
+        else has it in hand, and, with `waiting`, where it no longer waits for anybody.
+        """
+        try:
+            return self.database.retrying(partial(self._replay, number=number, waiting=waiting))
+        except (NotFound, Conflict):
+            raise
+        except Exception as error:  # noqa: BLE001 - one poisoned message must not stop the others
+            _report(error)
+            reply = Reply(Result.FAILED, type(error).__name__)
+        with self.database.transaction() as connection:
+            inbox.note_failure(connection, number, reply.reason)
+        return reply
+
+    def _replay(self, connection: Connection, number: int, *, waiting: bool) -> Reply:
+        found = inbox.locked(connection, number)
+        if found is None:
+            raise _missing(connection, number)
+        product_key, state, body = found
+        if waiting and state not in WAITING:
+            raise Conflict(f"message {number} was {state} in the meantime")
+        if body is None:
+            raise Conflict(
+                f"the body of message {number} is no longer kept", "have its sender send it again"
+            )
+        event = standard.read(body, self.clock.now())
+        reply = _expected(event)
+        if event.facts is not None:
+            product = products.load(connection, product_key)
+            reply = Reply(self._apply(connection, product, event))
+        inbox.note_again(connection, number, event.type, event.at, reply.result, reply.reason)
+        return reply
+
+    # --- forgetting ----------------------------------------------------------------------------
+
+    def forget(self, before: datetime | None = None) -> int:
+        """Clear the raw bodies received before a moment, 30 days ago if not given; how many."""
+        moment = before or self.clock.wall() - KEPT_FOR
+        cleared = 0
+        while True:
+            with self.database.transaction() as connection:
+                some = inbox.forget(connection, moment, AT_A_TIME)
+            cleared += some
+            if some < AT_A_TIME:
+                return cleared
+
+
+def _expected(event: Event) -> Reply:
+    """Give what an event comes to if nothing speaks against it."""
+    if event.wrong is not None:
+        return Reply(Result.UNREADABLE, event.wrong)
+    return Reply(Result.IGNORED if event.facts is None else Result.APPLIED)
+
+
+def _kept(body: bytes, result: Result) -> bytes | None:
+    """Give what is kept of a body: no card number, and nothing of what is none of ours."""
+    if result is Result.IGNORED:
+        return None
+    text = body.decode(errors="surrogateescape")
+    return masked(text).encode(errors="surrogateescape")
+
+
+def _missing(connection: Connection, number: int) -> NotFound | Conflict:
+    if inbox.entry(connection, number) is None:
+        return NotFound(f"there is no message {number}", "`reconfirm inbox list` shows them")
+    return Conflict(f"message {number} is being taken in", "try again in a moment")
+
+
+def _report(error: Exception) -> None:
+    """Say where a message failed, and nothing of what it said."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    sys.stderr.write(
+        f"inbox: {type(error).__name__} at {where.filename}:{where.lineno}, kept as failed\n"
+    )

@@ -1,0 +1,85 @@
+"""The HTTP API for systems: one product's key, JSON in and out, errors as problems.
+
+keys.py           who calls, and what their key may do
+bodies.py         reading what was sent, without ever repeating it
+shapes.py         what goes in and out, as types: read by, documented from
+usage.py          usage as JSON and NDJSON; cloudevents.py the same as CloudEvents
+subscriptions.py  lists, one, and its story; cursors.py how lists go on
+answers.py        what people answered inside the product's own app
+feedback.py       notices that came back, or drew a complaint
+limits.py         how many calls a key may make
+document.py       OpenAPI, from the routes and shapes; pages.py the same for people
+health.py         /readyz; metrics.py /metrics
+"""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Flask, Response
+from flask_limiter import RateLimitExceeded
+
+from app.clock import Clock
+from app.links import Links
+from app.store.database import Database
+from app.usage import Intake
+from app.web.api.answers import AnswerCalls
+from app.web.api.cloudevents import CloudEventCalls
+from app.web.api.feedback import FeedbackCalls
+from app.web.api.health import Readiness
+from app.web.api.keys import Keys
+from app.web.api.limits import Limits, too_many
+from app.web.api.metrics import Metrics
+from app.web.api.pages import register_docs
+from app.web.api.subscriptions import SubscriptionCalls
+from app.web.api.usage import UsageCalls
+from app.web.problems import problem_response
+
+ROOT = "/v1/products/<product>"
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The parts of the API, on one database."""
+
+    database: Database
+    clock: Clock
+    links: Links
+    base_url: str
+    metrics_token: str | None = None
+    redis_url: str | None = None
+    limits: Limits | None = None
+
+    def register(self, app: Flask) -> None:
+        """Put the API's routes on an application."""
+        Metrics(self.database, self.clock, self.metrics_token).register(app)
+        calls = self._calls()
+        if self.limits is not None:
+            self.limits.guard(app, calls)
+            app.register_error_handler(RateLimitExceeded, _slow_down)
+        calls.before_request(Keys(self.database).check)
+        app.register_blueprint(calls)
+        ready = Readiness(self.database, self.clock, self.redis_url)
+        app.add_url_rule("/readyz", view_func=ready.readyz)
+        register_docs(app, self.base_url, urlsplit(self.base_url).path.rstrip("/"))
+
+    def _calls(self) -> Blueprint:
+        routes = Blueprint("api", __name__, url_prefix=ROOT)
+        one = "/subscriptions/<subscription>"
+        usage = UsageCalls(Intake(self.database, self.clock))
+        routes.add_url_rule("/usage", "usage", usage.take, methods=["POST"])
+        routes.add_url_rule(
+            "/usage/cloudevents", "cloudevents", CloudEventCalls(usage).take, methods=["POST"]
+        )
+        reads = SubscriptionCalls(self.database, self.clock)
+        routes.add_url_rule("/subscriptions", "subscriptions", reads.page)
+        routes.add_url_rule(one, "subscription", reads.show)
+        routes.add_url_rule(f"{one}/timeline", "timeline", reads.timeline)
+        answers = AnswerCalls(self.database, self.clock)
+        routes.add_url_rule(f"{one}/answer", "answer", answers.take, methods=["POST"])
+        feedback = FeedbackCalls(self.database, self.clock, self.links)
+        routes.add_url_rule("/feedback", "feedback", feedback.take, methods=["POST"])
+        return routes
+
+
+def _slow_down(error: RateLimitExceeded) -> Response:
+    return problem_response(too_many(error))

@@ -1,0 +1,429 @@
+"""What the API does, call by call, in words and examples: what the document is made of.
+
+`inbound_operations` has those of the webhooks taken in; a further billing system goes there.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from app.usage import LONGEST_NAME
+from app.web.api import shapes
+from app.web.api.bodies import JSON, NDJSON
+from app.web.api.cloudevents import BATCH, ONE
+from app.web.api.subscriptions import MOST_LISTED, STAGES, USUALLY_LISTED
+from app.web.problems import KINDS
+
+Scope = Literal["usage", "read", "manage", "signature", "metrics"]
+KEYED = ("unauthorized", "forbidden", "not-found", "too-many-requests", "internal-server-error")
+BODIED = (
+    "malformed-json",
+    "request-entity-too-large",
+    "content-encoding",
+    "unsupported-media-type",
+    "invalid-body",
+)
+PARAMETERS = ("bad-request", "invalid-parameter")
+DAY = {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}$"}
+ROOT = "/v1/products/{product}"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a call."""
+
+    name: str
+    says: str
+    schema: Mapping[str, Any]
+    where: Literal["path", "query", "header"] = "query"
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What a call takes as one content type: a shape, or a schema as it stands; and an example."""
+
+    kind: str
+    shape: Any
+    example: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One call: where it is, who may, what it takes and gives, and what may go wrong."""
+
+    method: Literal["get", "post"]
+    path: str
+    name: str
+    summary: str
+    says: str
+    scope: Scope | None
+    gives: Any
+    example: Any
+    problems: Sequence[str] = ()
+    parameters: Sequence[Parameter] = ()
+    bodies: Sequence[Body] = ()
+    kind: str = JSON
+    body_required: bool = True
+    tag: str = "calls"
+    also: Mapping[str, Any] = field(default_factory=dict)
+
+    def statuses(self) -> dict[int, list[str]]:
+        """Give the kinds of problems by status."""
+        found: dict[int, list[str]] = {}
+        for kind in sorted(set(self.problems), key=list(KINDS).index):
+            found.setdefault(KINDS[kind].status, []).append(kind)
+        return found
+
+
+PRODUCT = Parameter("product", "The product's key, such as tv.", {"type": "string"}, "path")
+SUBSCRIPTION = Parameter(
+    "subscription",
+    "The id under which the billing system knows the subscription.",
+    {"type": "string", "maxLength": LONGEST_NAME},
+    "path",
+)
+LIMIT = Parameter(
+    "limit",
+    f"How many to give; {USUALLY_LISTED} if not given.",
+    {"type": "integer", "minimum": 1, "maximum": MOST_LISTED, "default": USUALLY_LISTED},
+)
+CURSOR = Parameter(
+    "cursor",
+    "Where to go on: the `next_cursor` of the page before, as it is, with the same filter.",
+    {"type": "string"},
+)
+COVERAGE = (
+    Parameter(
+        "through",
+        "The last day of which all use has been told, this call included. It is noted last, once"
+        " everything else has been recorded, and never moves back.",
+        DAY,
+    ),
+    Parameter(
+        "covers_from",
+        "The first day of which the feed tells all use; the day it first speaks if never given."
+        " Moving it back looks anew at everybody, which takes a while where there are millions.",
+        DAY,
+    ),
+)
+USED = {"subscription": "sub_1", "used_at": "2026-08-22T08:57:25Z"}
+TAKEN = {
+    "received": 2,
+    "applied": 1,
+    "unchanged": 0,
+    "unknown": 0,
+    "rejected": [{"index": 1, "reason": "used_at lies in the future"}],
+    "rejected_total": 1,
+}
+EVENT = {
+    "specversion": "1.0",
+    "id": "e-1",
+    "source": "/player",
+    "type": "tv.watched",
+    "subject": "sub_1",
+    "time": "2026-08-22T08:57:25Z",
+}
+LISTED = {
+    "id": "sub_1",
+    "stage": "asked",
+    "status": "active",
+    "round": 1,
+    "why": "unused",
+    "outcome": None,
+    "asked_at": "2026-08-22T09:00:00Z",
+    "answer_by": "2026-09-21T23:00:00Z",
+    "paid_until": None,
+    "erase_on": None,
+    "last_used_on": "2024-08-20",
+    "next_look": "2026-08-29T09:00:00Z",
+}
+SHOWN = LISTED | {
+    "customer": None,
+    "plan": "standard",
+    "country": "GB",
+    "amount": 1349,
+    "currency": "GBP",
+    "interval": "month",
+    "started_on": "2022-09-01",
+    "renews_at": "2026-09-20T00:00:00Z",
+    "reach": "ok",
+    "policy_version": 1,
+    "word": None,
+    "decided_by": None,
+    "act": None,
+    "next": "silence counts from 2026-09-21 23:00 UTC",
+    "blocked_by": [],
+}
+ENTRY = {
+    "at": "2026-08-22T08:00:00Z",
+    "round": 1,
+    "what": "asked",
+    "why": "unused",
+    "policy_version": 1,
+    "actor": "clock",
+}
+
+
+def operations() -> tuple[Operation, ...]:
+    """Give every operation of the service that a system calls."""
+    return (*_usage(), *_subscriptions(), *_telling(), *inbound_operations(), *_running())
+
+
+def _usage() -> tuple[Operation, ...]:
+    problems = (*KEYED, *BODIED, *PARAMETERS, "conflict")
+    line = {"type": "string", "description": "One JSON object a line, of any number of lines."}
+    return (
+        Operation(
+            "post",
+            f"{ROOT}/usage",
+            "recordUsage",
+            "Tell who used the product, and when",
+            "Up to 10,000 events as JSON, or NDJSON of any length, which is read as it arrives and"
+            " recorded 10,000 events at a time; a line may have 16 KiB. Each event is judged on its"
+            " own: a bad one is rejected by its index, and the rest goes on. Only the latest day of"
+            " each subscription is kept, and only ever moved forward, so telling the same again, or"
+            " in any order, changes nothing. A name that billing has not told of is remembered with"
+            " its latest day and applied when it arrives. `through` may stand in the body or in the"
+            " address; without events it is a heartbeat. Nobody is asked or suspended beyond the"
+            " day up to which every feed has told. Of members that stand twice the last counts.",
+            "usage",
+            shapes.UsageResult,
+            TAKEN,
+            problems,
+            (PRODUCT, *COVERAGE),
+            (
+                Body(JSON, shapes.UsageBody, {"events": [USED], "through": "2026-08-21"}),
+                Body(NDJSON, line, '{"subscription": "sub_1", "used_at": "2026-08-22"}\n'),
+            ),
+            tag="usage",
+        ),
+        Operation(
+            "post",
+            f"{ROOT}/usage/cloudevents",
+            "recordCloudEvents",
+            "Tell use as CloudEvents 1.0",
+            "One event, a batch, or one in the headers (binary mode: `ce-specversion`, `ce-id`,"
+            " `ce-source`, `ce-type`, `ce-subject`, `ce-time`). `subject` is the subscription and"
+            " `time` when it was used; all else is passed over. What is told means the same as in"
+            " the other call.",
+            "usage",
+            shapes.UsageResult,
+            TAKEN | {"received": 1, "rejected": [], "rejected_total": 0},
+            problems,
+            (PRODUCT, *COVERAGE),
+            (Body(ONE, shapes.CloudEvent, EVENT), Body(BATCH, list[shapes.CloudEvent], [EVENT])),
+            tag="usage",
+            body_required=False,
+        ),
+    )
+
+
+def _subscriptions() -> tuple[Operation, ...]:
+    stages = {"type": "string", "enum": list(STAGES)}
+    listed = (*KEYED, *PARAMETERS, "bad-cursor")
+    return (
+        Operation(
+            "get",
+            f"{ROOT}/subscriptions",
+            "listSubscriptions",
+            "List subscriptions",
+            "All in the order of their ids, or those of a stage. What is added or removed meanwhile"
+            " moves nothing. Nothing in it names a person.",
+            "read",
+            shapes.Subscriptions,
+            {"subscriptions": [LISTED], "next_cursor": None},
+            listed,
+            (PRODUCT, Parameter("stage", "Only those in this stage.", stages), LIMIT, CURSOR),
+            tag="subscriptions",
+        ),
+        Operation(
+            "get",
+            f"{ROOT}/subscriptions/{{subscription}}",
+            "getSubscription",
+            "Say where one stands",
+            "Its stage, the latest round, what comes next and when, and what keeps it from coming.",
+            "read",
+            shapes.Subscription,
+            SHOWN,
+            (*KEYED, *PARAMETERS, "gone"),
+            (PRODUCT, SUBSCRIPTION),
+            tag="subscriptions",
+        ),
+        Operation(
+            "get",
+            f"{ROOT}/subscriptions/{{subscription}}/timeline",
+            "getTimeline",
+            "Tell the story of one",
+            "Every step with its date, the code of its reason, the policy it was under and who did"
+            " it, oldest first.",
+            "read",
+            shapes.Timeline,
+            {"id": "sub_1", "entries": [ENTRY], "next_cursor": None},
+            (*listed, "gone"),
+            (PRODUCT, SUBSCRIPTION, LIMIT, CURSOR),
+            tag="subscriptions",
+        ),
+    )
+
+
+def _telling() -> tuple[Operation, ...]:
+    answered = {"verdict": "applied", "subscription": SHOWN | {"stage": "active", "word": "keep"}}
+    feedback = {"events": [{"type": "bounced", "subscription": "sub_1"}]}
+    done = {"received": 1, "applied": 1, "unchanged": 0, "rejected": [], "rejected_total": 0}
+    return (
+        Operation(
+            "post",
+            f"{ROOT}/subscriptions/{{subscription}}/answer",
+            "answer",
+            "Pass on an answer given in your own app",
+            "Keep, cancel or resume, as on the page that people get by mail. The last answer is the"
+            " person's word, and repeating it is harmless, so no Idempotency-Key is needed. A"
+            " cancel rests ten minutes before billing is told. Keep and cancel within ten seconds"
+            " of each other are believed neither (`doubted`). The verdict says what became of it:"
+            " `nothing_open` (nothing was asked), `too_late` and `ended` change nothing.",
+            "manage",
+            shapes.Answered,
+            answered,
+            (*KEYED, *BODIED, *PARAMETERS, "gone"),
+            (PRODUCT, SUBSCRIPTION),
+            (Body(JSON, shapes.AnswerBody, {"answer": "keep", "actor": "app"}),),
+            tag="subscriptions",
+        ),
+        Operation(
+            "post",
+            f"{ROOT}/feedback",
+            "recordFeedback",
+            "Pass on bounces and complaints that came later",
+            "Up to 1,000 events. A notice is named by its Message-ID, with or without angle"
+            " brackets, or by the subscription. `bounced` means that it came back for good: soft"
+            " bounces are not taken, since what is tried again has not come back. Silence of"
+            " somebody who cannot be reached means nothing any more, and a new address from billing"
+            " makes them reachable again. Each event is judged on its own.",
+            "usage",
+            shapes.FeedbackResult,
+            done,
+            (*KEYED, *BODIED, *PARAMETERS),
+            (PRODUCT,),
+            (Body(JSON, shapes.FeedbackBody, feedback),),
+            tag="usage",
+        ),
+    )
+
+
+def inbound_operations() -> tuple[Operation, ...]:
+    """Give the webhooks that billing systems call: one operation each."""
+    text = {"type": "string"}
+    headers = tuple(
+        Parameter(name, says, text, "header")
+        for name, says in (
+            ("webhook-id", "The message's own id; the same on every try."),
+            ("webhook-timestamp", "Seconds since 1970, within five minutes of now."),
+            ("webhook-signature", "v1,… : several, separated by spaces, while secrets change."),
+        )
+    )
+    told = {
+        "type": "subscription.updated",
+        "timestamp": "2026-08-22T08:57:25Z",
+        "data": {
+            "id": "sub_1",
+            "email": "ada@subscribers.example",
+            "locale": "en",
+            "country": "GB",
+            "timezone": "Europe/London",
+            "plan": "standard",
+            "amount": 1349,
+            "currency": "GBP",
+            "interval": "month",
+            "started_at": "2022-09-01T10:00:00Z",
+            "renews_at": "2026-09-20T00:00:00Z",
+            "status": "active",
+        },
+    }
+    shape = {
+        "type": "object",
+        "required": ["type", "timestamp", "data"],
+        "properties": {
+            "type": {
+                "type": "string",
+                "description": "subscription.created, updated, canceled, paused or resumed;"
+                " others are answered with `ignored`.",
+            },
+            "timestamp": {"type": "string", "format": "date-time"},
+            "data": {
+                "type": "object",
+                "description": "The subscription, by the names of the import file.",
+            },
+        },
+    }
+    return (
+        Operation(
+            "post",
+            "/webhooks/{product}/standard",
+            "standardWebhook",
+            "Tell what billing knows, as Standard Webhooks 1.0",
+            "The generic billing system. The very bytes of the body are signed; everything that is"
+            " wrong with a signature is 401, a product that does not exist included. Duplicates and"
+            " any order are harmless, and nothing that was answered with 200 is lost.",
+            "signature",
+            shapes.WebhookResult,
+            {"result": "applied"},
+            (
+                "bad-request",
+                "not-signed",
+                "request-entity-too-large",
+                "content-encoding",
+                "unreadable",
+                "internal-server-error",
+                "not-applied",
+            ),
+            (PRODUCT, *headers),
+            (Body(JSON, shape, told),),
+            tag="webhooks",
+        ),
+    )
+
+
+def _running() -> tuple[Operation, ...]:
+    text = {"type": "string"}
+    return (
+        Operation(
+            "get",
+            "/healthz",
+            "healthz",
+            "Say that the process is alive",
+            "And nothing of what it needs.",
+            None,
+            text,
+            "ok\n",
+            kind="text/plain",
+            tag="running",
+        ),
+        Operation(
+            "get",
+            "/readyz",
+            "readyz",
+            "Say that the process may be sent work",
+            "The database answers, its schema is the newest, Redis answers where one is configured,"
+            " and the clocks of machine and database are within 30 seconds. Otherwise the problem"
+            " names in `failing` what is not so.",
+            None,
+            {"type": "object", "properties": {"ready": {"const": True}}, "required": ["ready"]},
+            {"ready": True},
+            ("not-ready", "internal-server-error"),
+            tag="running",
+        ),
+        Operation(
+            "get",
+            "/metrics",
+            "metrics",
+            "Figures for Prometheus",
+            "With RECONFIRM_METRICS_TOKEN as bearer where it is set, and from this machine only"
+            " where it is not. Calls are counted by process. No label names a person.",
+            "metrics",
+            text,
+            'reconfirm_stage{product="tv",stage="asked"} 12.0\n',
+            ("unauthorized", "forbidden", "internal-server-error"),
+            kind="text/plain",
+            tag="running",
+        ),
+    )

@@ -1,0 +1,231 @@
+"""What systems send and get, as types: a body is read by them, and the document is made of them.
+
+A member that is not named here is refused. Texts have limits, so that nothing is kept of what is
+no id; the words of enumerations are those of `app.lifecycle.case`.
+"""
+
+from datetime import date, datetime
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from app.usage import LONGEST_NAME
+
+MOST_EVENTS = 10_000
+MOST_FEEDBACK = 1_000
+MOST_TOLD = 1_000
+"""So many rejected events are listed; `rejected_total` counts them all."""
+
+Id = Annotated[
+    str,
+    Meta(
+        max_length=LONGEST_NAME,
+        description="The id under which the billing system knows the subscription.",
+        examples=["sub_1"],
+    ),
+]
+UsedAt = Annotated[
+    str,
+    Meta(
+        max_length=64,
+        description="When it was used: RFC 3339 with an offset, or a plain date.",
+        examples=["2026-08-22T08:57:25Z", "2026-08-22"],
+    ),
+]
+Day = Annotated[
+    str,
+    Meta(pattern=r"^\d{4}-\d{2}-\d{2}$", description="A day: 2026-09-01.", examples=["2026-09-01"]),
+]
+Moment = Annotated[datetime, Meta(tz=True)]
+
+
+class Strict(Struct, forbid_unknown_fields=True):
+    """Takes no member that is not named."""
+
+
+# --- usage ---------------------------------------------------------------------------------
+
+
+class UsageEvent(Strict):
+    """One use: of a subscription, or of a customer, which counts for all of theirs."""
+
+    used_at: UsedAt
+    subscription: Id | None = None
+    customer: Id | None = None
+
+
+class UsageBody(Strict):
+    """A batch of usage; without events it is a heartbeat."""
+
+    events: Annotated[list[UsageEvent], Meta(max_length=MOST_EVENTS)] = []
+    through: Day | None = None
+    covers_from: Day | None = None
+
+
+class CloudEvent(Struct):
+    """A CloudEvent 1.0; every member that is not named here is passed over, as its rules ask."""
+
+    specversion: Literal["1.0"]
+    id: Annotated[str, Meta(min_length=1, max_length=1000)]
+    source: Annotated[str, Meta(min_length=1, max_length=1000)]
+    type: Annotated[str, Meta(min_length=1, max_length=1000)]
+    subject: Annotated[str, Meta(max_length=LONGEST_NAME, description="The subscription used.")]
+    time: Annotated[str, Meta(max_length=64, description="When it was used.")]
+
+
+class Rejected(Struct):
+    """One event that was not taken: its place in what was sent, from 0, and the reason."""
+
+    index: int
+    reason: str
+
+
+class UsageResult(Struct):
+    """What became of a batch; every event is judged on its own.
+
+    `applied` counts subscriptions whose last day of use moved, `unchanged` events that told
+    nothing new, and `unknown` names that billing has not told of yet: their latest day is
+    remembered and applied when they arrive.
+    """
+
+    received: int
+    applied: int
+    unchanged: int
+    unknown: int
+    rejected: Annotated[list[Rejected], Meta(max_length=MOST_TOLD)]
+    rejected_total: int
+
+
+# --- subscriptions ---------------------------------------------------------------------------
+
+Stage = Literal["active", "asked", "suspended", "canceled", "erasing"]
+
+
+class Listed(Struct, kw_only=True):
+    """One subscription of a list: where it stands, and nothing that names a person.
+
+    `why` is why the latest round was opened, `outcome` what it came to once closed.
+    """
+
+    id: str
+    stage: Stage
+    status: str
+    round: int | None
+    why: str | None
+    outcome: str | None
+    asked_at: Moment | None
+    answer_by: Moment | None
+    paid_until: Moment | None
+    erase_on: date | None
+    last_used_on: date | None
+    next_look: Moment | None
+
+
+class Subscriptions(Struct):
+    """A page of a list; `next_cursor` leads on and is null on the last page."""
+
+    subscriptions: list[Listed]
+    next_cursor: str | None
+
+
+class Subscription(Listed, kw_only=True):
+    """One subscription: where it stands, what comes next, and what keeps it from coming.
+
+    `next` and `blocked_by` are sentences for people; programs go by `stage` and the dates.
+    """
+
+    customer: str | None
+    plan: str
+    country: str
+    amount: Annotated[int, Meta(description="In the currency's minor unit.")]
+    currency: str
+    interval: str
+    started_on: date
+    renews_at: Moment | None
+    reach: Literal["ok", "no_address", "bounced", "complained"]
+    policy_version: int | None
+    word: Literal["keep", "cancel", "resume", "undo", "keep_data"] | None
+    decided_by: str | None
+    act: Annotated[
+        Literal["suspend", "resume", "cancel"] | None,
+        Meta(description="What billing is being told at the moment."),
+    ]
+    next: str
+    blocked_by: list[str]
+
+
+class TimelineEntry(Struct, kw_only=True):
+    """One step: what happened, the code of the reason, under which policy, and who did it."""
+
+    at: Moment
+    round: int | None
+    what: str
+    why: str
+    policy_version: int | None
+    actor: str
+
+
+class Timeline(Struct):
+    """The dated story of one subscription, oldest first."""
+
+    id: str
+    entries: list[TimelineEntry]
+    next_cursor: str | None
+
+
+# --- answers and feedback ---------------------------------------------------------------------
+
+
+class AnswerBody(Strict):
+    """What a subscriber answered inside the product's own app."""
+
+    answer: Literal["keep", "cancel", "resume"]
+    actor: Literal["app"] = "app"
+
+
+class Answered(Struct):
+    """The verdict on an answer, and where the subscription stands after it."""
+
+    verdict: Literal["applied", "unchanged", "nothing_open", "too_late", "ended", "doubted"]
+    subscription: Subscription
+
+
+class FeedbackEvent(Strict):
+    """A notice that came back for good, or that somebody complained about."""
+
+    type: Literal["bounced", "complained"]
+    message_id: (
+        Annotated[str, Meta(max_length=400, description="The Message-ID of the notice.")] | None
+    ) = None
+    subscription: Id | None = None
+
+
+class FeedbackBody(Strict):
+    """A batch of what mail servers told later on."""
+
+    events: Annotated[list[FeedbackEvent], Meta(max_length=MOST_FEEDBACK)]
+
+
+class FeedbackResult(Struct):
+    """What became of a batch; every event is judged on its own."""
+
+    received: int
+    applied: int
+    unchanged: int
+    rejected: Annotated[list[Rejected], Meta(max_length=MOST_TOLD)]
+    rejected_total: int
+
+
+class WebhookResult(Struct):
+    """What became of a webhook."""
+
+    result: Literal["applied", "duplicate", "stale", "ignored"]
+
+
+class ProblemBody(Struct):
+    """An error, as RFC 9457 has it; `type` is a path of these docs, `field` says where."""
+
+    type: str
+    title: str
+    status: int
+    detail: str

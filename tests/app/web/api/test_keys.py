@@ -1,0 +1,159 @@
+"""Every route under /v1, every scope, another product, no key: who gets what."""
+
+import hashlib
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from tests.app.web.api.conftest import System, key_for, problem_in
+from tests.probe import rows
+from tests.world import Town, row
+
+ROUTES = {
+    ("POST", "usage"): "usage",
+    ("POST", "usage/cloudevents"): "usage",
+    ("POST", "feedback"): "usage",
+    ("GET", "subscriptions"): "read",
+    ("GET", "subscriptions/ada"): "read",
+    ("GET", "subscriptions/ada/timeline"): "read",
+    ("POST", "subscriptions/ada/answer"): "manage",
+}
+BODIES = {
+    "usage": ("application/json", {"events": []}),
+    "usage/cloudevents": ("application/cloudevents-batch+json", []),
+    "feedback": ("application/json", {"events": []}),
+    "subscriptions/ada/answer": ("application/json", {"answer": "keep"}),
+}
+CALLERS = (
+    "usage",
+    "read",
+    "manage",
+    "another product's",
+    "a product that is none",
+    "no key",
+    "revoked",
+)
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+
+
+def expected(caller: str, needed: str) -> int:
+    if caller in ("no key", "revoked"):
+        return 401
+    if caller in ("another product's", "a product that is none"):
+        return 404
+    return 200 if caller in (needed, "manage") else 403
+
+
+def caller_of(town: Town, client: FlaskClient, caller: str) -> System:
+    if caller == "no key":
+        return System(client, None)
+    if caller == "another product's":
+        return System(client, key_for(town, "manage"), "radio")
+    if caller == "a product that is none":
+        return System(client, key_for(town, "manage"), "nothing")
+    if caller == "revoked":
+        found = System(client, key_for(town, "manage"))
+        rows(town.database, "update apikey set revoked_at = created_at")
+        return found
+    return System(client, key_for(town, caller))
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_every_caller_gets_of_every_route_what_is_theirs(
+    town: Town, client: FlaskClient, caller: str, method: str, path: str
+) -> None:
+    Town.founded(town.database, town.clock, town.links, "radio")
+    town.join(row("ada"))
+    kind, body = BODIES.get(path, (None, None))
+    system = caller_of(town, client, caller)
+    reply = system.get(path) if method == "GET" else system.post(path, body, content_type=kind)
+    assert reply.status_code == expected(caller, ROUTES[method, path]), reply.text
+
+
+def test_the_table_has_every_route_under_v1(client: FlaskClient) -> None:
+    found = {
+        (method, rule.rule.removeprefix("/v1/products/<product>/").replace("<subscription>", "ada"))
+        for rule in client.application.url_map.iter_rules()
+        if rule.rule.startswith("/v1/")
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    assert found == set(ROUTES)
+
+
+@pytest.mark.parametrize("path", sorted({path for _, path in ROUTES}))
+def test_no_other_method_changes_anything_or_is_an_error_of_ours(
+    town: Town, system: Callable[..., System], everything: Callable[[], dict[str, str]], path: str
+) -> None:
+    town.join(row("ada"))
+    manager = system("manage")
+    before = everything()
+    for method in METHODS:
+        if (method, path) not in ROUTES:
+            code = manager.open(method, path).status_code
+            assert code in (200, 405), (method, code)
+            assert code == 405 or method in ("HEAD", "OPTIONS")
+    assert everything() == before
+
+
+def test_a_product_of_another_key_is_answered_as_one_that_does_not_exist(
+    town: Town, system: Callable[..., System]
+) -> None:
+    Town.founded(town.database, town.clock, town.links, "radio")
+    manager = system("manage")
+    replies = []
+    for product in ("radio", "nothing", "tv%00", "TV", "tv'--"):
+        manager.product = product
+        replies.append(manager.get("subscriptions"))
+    assert {reply.status_code for reply in replies} == {404}
+    assert len({reply.data for reply in replies}) == 1
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "",
+        "Bearer",
+        "Bearer rk_",
+        "Bearer rk_" + "x" * 43,
+        "Bearer rk_" + "x" * 42 + "\u00e9",
+        "Bearer rk_" + "x" * 5000,
+        "Basic cms6cms=",
+        "{key}",
+        "Bearer {key}x",
+        "Bearer {key} {key}",
+        "Bearer {swapped}",
+        "Token {key}",
+    ],
+)
+def test_a_key_that_is_missing_malformed_or_unknown_is_401(
+    town: Town, client: FlaskClient, given: str
+) -> None:
+    key = key_for(town, "manage")
+    value = given.format(key=key, swapped=key[:3] + key[3:].swapcase())
+    reply = client.get("/v1/products/tv/subscriptions", headers={"Authorization": value})
+    assert (reply.status_code, problem_in(reply)) == (401, "unauthorized")
+    assert reply.headers["WWW-Authenticate"] == 'Bearer realm="reconfirm"'
+    assert key[3:] not in reply.text
+
+
+def test_two_keys_are_none(town: Town, client: FlaskClient) -> None:
+    key = f"Bearer {key_for(town, 'manage')}"
+    headers = [("Authorization", key), ("Authorization", key)]
+    assert client.get("/v1/products/tv/subscriptions", headers=headers).status_code == 401
+
+
+def test_a_key_is_dead_the_moment_it_is_revoked(town: Town, system: Callable[..., System]) -> None:
+    reader = system("read")
+    assert reader.get("subscriptions").status_code == 200
+    rows(town.database, "update apikey set revoked_at = created_at")
+    assert reader.get("subscriptions").status_code == 401
+
+
+def test_only_the_hash_of_a_key_is_kept(town: Town, client: FlaskClient) -> None:
+    key = key_for(town, "read")
+    kept = rows(town.database, "select hash, hint from apikey")
+    assert kept == [(hashlib.sha256(key.encode()).digest(), key[:7])]
+    assert isinstance(client.application, Flask)
