@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.clock import Clock
-from app.store import due, testclock
+from app.store import due, products, testclock
 from app.store.database import Database
 from app.world.billing import sandbox
+from jobs.hooks import Hooks
 from jobs.outbox import Worker
 from jobs.sweep import sweep
 
@@ -20,6 +21,7 @@ class Walker:
     database: Database
     clock: Clock
     worker: Worker
+    hooks: Hooks | None = None
 
     def settle(self) -> Counter[str]:
         """Do whatever is due at this moment, until nothing is."""
@@ -28,10 +30,21 @@ class Walker:
         total: Counter[str] = Counter()
         while True:
             swept = sum((each.counts for each in sweep(self.database, self.clock)), Counter[str]())
-            delivered = self.worker.until_idle()
+            delivered = self.worker.until_idle() + self._tell()
             total += swept + delivered
             if not swept.total() and not delivered.total():
                 return total
+
+    def _tell(self) -> Counter[str]:
+        """Tell endpoints what has happened, where any is to be told."""
+        total: Counter[str] = Counter()
+        if self.hooks is not None:
+            with self.database.transaction() as connection:
+                keys = products.keys(connection)
+            for key in keys:
+                while done := self.hooks.once(key):
+                    total += done
+        return total
 
     def advance(
         self, until: datetime, progress: Callable[[datetime], None] = lambda _: None

@@ -1,5 +1,6 @@
 """Doing the work from the command line: one sweep, one delivery."""
 
+from collections import Counter
 from typing import Any
 
 import click
@@ -8,7 +9,7 @@ from app.cli.actor import json_option
 from app.cli.installation import Installation, installed, print_json, product_of, say
 from app.engine.sweep import Pass
 from app.errors import Refused
-from app.store import population
+from app.store import population, products
 from jobs.sweep import sweep
 
 WORDS = {
@@ -78,6 +79,7 @@ def deliver(until_idle: bool, as_json: bool) -> None:
         total = worker.until_idle() if until_idle else worker.once()
         while until_idle and worker.waited_for_a_lease():
             total += worker.until_idle()
+        total += _tell(parts, until_idle=until_idle)
     counts = {what: count for what, count in sorted(total.items()) if what != "looked at"}
     if as_json:
         print_json(counts)
@@ -86,6 +88,19 @@ def deliver(until_idle: bool, as_json: bool) -> None:
         click.echo(f"{count:8} {what}")
     if not counts:
         click.echo("nothing was due")
+
+
+def _tell(parts: Installation, *, until_idle: bool) -> Counter[str]:
+    """Tell endpoints what is due: a batch for each product, or all of it."""
+    hooks, total = parts.hooks, Counter[str]()
+    with parts.database.transaction() as connection:
+        keys = products.keys(connection)
+    for key in keys:
+        while done := hooks.once(key):
+            total += done
+            if not until_idle:
+                break
+    return total
 
 
 COMMANDS = (sweep_, deliver)

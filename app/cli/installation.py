@@ -121,7 +121,7 @@ class Installation:
     def walker(self) -> Iterator[Walker]:
         """Give what walks the test clock."""
         with self.worker() as worker:
-            yield Walker(self.database, self.clock, worker)
+            yield Walker(self.database, self.clock, worker, self.hooks)
 
     @property
     def hooks(self) -> Hooks:

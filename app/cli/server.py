@@ -53,6 +53,7 @@ class _Parser(HTTPRequestParser):
             if max(self.content_length, self.body_bytes_received) > most:
                 self.error = RequestEntityTooLarge(f"exceeds {most} bytes")
                 self.completed = True
+                self.expect_continue = False
         return consumed
 
 
@@ -105,9 +106,9 @@ def _finish(listeners: Iterable[BaseWSGIServer], sockets: Sockets) -> None:
             each.socket.close()
     until = wall() + GOODBYE
     while any(each.busy for each in _channels(sockets)) and wall() < until:
-        for each in _channels(sockets):
-            if not each.busy:
-                each.will_close = True
+        for channel in _channels(sockets):
+            if not channel.busy:
+                channel.will_close = True
         _look(sockets)
 
 

@@ -3,9 +3,13 @@
 from datetime import datetime, timedelta
 
 from app.clock import Clock
+from app.engine.webhooks import Webhooks
 from app.store import testclock
+from app.world.hooks import Sender
+from jobs.hooks import Hooks
 from jobs.walk import Walker
-from tests.probe import DAY
+from tests.probe import DAY, listening
+from tests.receiver import receiving
 from tests.world import START, YEAR, Town, row
 
 
@@ -61,3 +65,15 @@ def test_time_stops_where_the_pace_lets_more_people_in(town: Town) -> None:
     walk.advance(START + 2 * DAY)
     rounds = [town.case(name).round for name in names]
     assert sorted(each.opened_at for each in rounds if each) == [START, START + DAY, START + DAY]
+
+
+def test_endpoints_are_told_on_the_way(town: Town) -> None:
+    with receiving() as receiver:
+        listening(town, receiver.url)
+        town.join(row("ada"))
+        town.hear((START + DAY).date())
+        walk, clock = walker(town)
+        sender = Sender(Clock(), local=True)
+        hooks = Hooks(town.database, clock, sender, Webhooks(town.database, clock))
+        Walker(walk.database, clock, walk.worker, hooks).advance(START + timedelta(hours=30))
+        assert [b"reconfirmation.asked" in each.body for each in receiver.got] == [True]
