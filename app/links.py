@@ -42,18 +42,35 @@ class Links:
         packed = NOTICE.pack(subscription, number, version)
         return f"{kind.replace('_', '-')}.{_seal(self._notice, packed + kind.encode())}"
 
+    def read_notice(self, message_id: str) -> int | None:
+        """Give the subscription that a Message-ID names, or None where it is not one of ours.
+
+        Ours is `kind.payload.signature@host`, with or without the angle brackets.
+        """
+        local = message_id.strip().removeprefix("<").removesuffix(">").rpartition("@")[0]
+        kind, _, sealed = local.partition(".")
+        payload = _unsealed(self._notice, sealed)
+        if payload is None or payload[NOTICE.size :].replace(b"_", b"-") != kind.encode():
+            return None
+        return int(NOTICE.unpack_from(payload)[0])
+
 
 def _seal(signer: Signer, payload: bytes) -> str:
     return signer.sign(_encoded(payload)).decode("ascii")
 
 
 def _open(signer: Signer, token: str, size: int) -> bytes | None:
+    payload = _unsealed(signer, token)
+    return payload if payload is not None and len(payload) == size and _as_made(token) else None
+
+
+def _unsealed(signer: Signer, sealed: str) -> bytes | None:
+    """Give what was sealed; None where it was not by us."""
     try:
-        text = signer.unsign(token.encode("ascii"))
-        payload = base64.b64decode(text + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        text = signer.unsign(sealed.encode("ascii"))
+        return base64.b64decode(text + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (BadSignature, UnicodeEncodeError, binascii.Error):
         return None
-    return payload if len(payload) == size and _as_made(token) else None
 
 
 def _as_made(token: str) -> bool:

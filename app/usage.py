@@ -12,8 +12,8 @@ happened meanwhile to a subscription (deleted, erased, imported anew), no use of
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import NamedTuple
 
+from msgspec import Struct
 from sqlalchemy import Connection
 
 from app import personal
@@ -39,7 +39,7 @@ NO_ID = "the name is no id"
 """Said of a name that is too long, not printable, or personal data: never which, nor the name."""
 
 
-class Use(NamedTuple):
+class Use(Struct, frozen=True, gc=False):
     """One event of usage: a subscription, or a customer for all of theirs, and the day."""
 
     of_customer: bool
@@ -58,11 +58,11 @@ class Told:
     def of(cls, uses: Iterable[Use]) -> "Told":
         """Fold events to the latest day of each name."""
         days: tuple[dict[str, date], dict[str, date]] = ({}, {})
-        for of_customer, name, day in uses:
-            known = days[of_customer]
-            last = known.get(name)
-            if last is None or last < day:
-                known[name] = day
+        for use in uses:
+            known = days[use.of_customer]
+            last = known.get(use.name)
+            if last is None or last < use.day:
+                known[use.name] = use.day
         return cls(*days)
 
 
@@ -92,13 +92,13 @@ class Reader:
         Whether a name holds personal data is not looked at: that is slow, and names that billing
         has told of were looked at then. `Intake.record` looks at those that nobody knows.
         """
-        if bool(subscription) == bool(customer):
-            raise ValueError("name a subscription or a customer, and one of the two only")
         name = subscription or customer
+        if not name or (subscription and customer):
+            raise ValueError("name a subscription or a customer, and one of the two only")
         if len(name) > LONGEST_NAME or not name.isprintable():
             raise ValueError(NO_ID)
-        day = self.days.get(used_at)
-        return Use(bool(customer), name, self._day(used_at) if day is None else day)
+        day = self.days.get(used_at) or self._day(used_at)
+        return Use(name is not subscription, name, day)
 
     def _day(self, used_at: str) -> date:
         try:

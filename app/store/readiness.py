@@ -14,9 +14,9 @@ def database_time(connection: Connection) -> datetime:
     machine whose clock is off would refuse good signatures and keep leases too long.
     """
     run = cursor(connection)
-    run.execute("select 'now'::timestamptz")
+    run.execute("select clock_timestamp()")
     row = run.fetchone()
     if row is None:
-        raise LookupError("now")
+        raise LookupError("clock_timestamp")
     moment: datetime = row[0]
     return moment

@@ -5,21 +5,18 @@ product. A notice is named by its Message-ID, which is signed and names the subs
 subscription itself. Soft bounces are not taken: what is tried again has not come back.
 """
 
-import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 from flask.typing import ResponseReturnValue
-from itsdangerous import BadSignature
 from sqlalchemy import Connection
 from werkzeug.exceptions import InternalServerError
 
 from app.clock import Clock
 from app.engine.door import Door
 from app.lifecycle.case import Reach, Undelivered, Verdict
-from app.links import NOTICE, Links
+from app.links import Links
 from app.store import products, reading
 from app.store.database import Database
 from app.web.api.bodies import JSON, answer, body_of, decoded, only_parameters
@@ -76,7 +73,7 @@ class FeedbackCalls:
         ]
 
     def _named(self, event: FeedbackEvent) -> int | None:
-        return read_notice(self.links, event.message_id) if event.message_id else None
+        return self.links.read_notice(event.message_id) if event.message_id else None
 
 
 def _judged(
@@ -87,21 +84,3 @@ def _judged(
     if event.message_id:
         return named if named in ours and named is not None else NOT_OURS
     return known.get(event.subscription or "", NO_SUBSCRIPTION)
-
-
-def read_notice(links: Links, message_id: str) -> int | None:
-    """Give the subscription that a Message-ID of ours names; None where it is not one of ours.
-
-    Ours is `kind.payload.signature@host`, with or without the angle brackets.
-    """
-    local = message_id.strip().removeprefix("<").removesuffix(">").rpartition("@")[0]
-    kind, _, sealed = local.partition(".")
-    try:
-        # The signer stays with the links, which know every key that still counts.
-        text = links._notice.unsign(sealed.encode("ascii"))  # noqa: SLF001
-        payload = base64.b64decode(text + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except (BadSignature, UnicodeEncodeError, binascii.Error):
-        return None
-    if len(payload) <= NOTICE.size or payload[NOTICE.size :].replace(b"_", b"-") != kind.encode():
-        return None
-    return int(NOTICE.unpack_from(payload)[0])

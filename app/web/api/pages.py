@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Flask, Response, render_template
 from flask.typing import ResponseReturnValue
+from markupsafe import Markup
 
 from app.web.api.bodies import JSON
 from app.web.api.document import TAGS, document
@@ -48,6 +49,7 @@ class Docs:
         return render_template(
             "docs.html",
             about=self.told["info"]["description"],
+            coded=coded,
             groups=groups,
             shapes=self._shapes(),
             schemes=self.told["components"]["securitySchemes"],
@@ -56,7 +58,7 @@ class Docs:
 
     def problems(self) -> ResponseReturnValue:
         """Explain every type of problem."""
-        return render_template("docs_problems.html", kinds=KINDS, path=self.path)
+        return render_template("docs_problems.html", kinds=KINDS, path=self.path, coded=coded)
 
     def _calls(self, tag: str) -> Iterator[dict[str, Any]]:
         for path, methods in self.told["paths"].items():
@@ -134,6 +136,15 @@ def _one_kind(schema: Schema) -> str:
     if "maxLength" in schema:
         return f"{kind} of at most {schema['maxLength']} characters"
     return str(schema.get("format", kind))
+
+
+def coded(text: str) -> Markup:
+    """Give a text with what stands between backticks as code."""
+    parts = [
+        Markup("<code>{}</code>" if at % 2 else "{}").format(part)  # noqa: S704 - our own
+        for at, part in enumerate(text.split("`"))
+    ]
+    return Markup().join(parts)
 
 
 def register_docs(app: Flask, base_url: str, path: str) -> None:

@@ -46,7 +46,7 @@ class Strict(Struct, forbid_unknown_fields=True):
 # --- usage ---------------------------------------------------------------------------------
 
 
-class UsageEvent(Strict):
+class UsageEvent(Strict, gc=False):
     """One use: of a subscription, or of a customer, which counts for all of theirs."""
 
     used_at: UsedAt

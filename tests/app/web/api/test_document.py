@@ -147,6 +147,11 @@ def test_the_docs_show_every_call_shape_and_problem(client: FlaskClient) -> None
     assert all(f'id="{kind}"' in problems for kind in KINDS)
 
 
+def test_what_stands_between_backticks_is_code_and_no_backtick_is_left(client: FlaskClient) -> None:
+    assert "<code>through</code>" in client.get("/docs").text
+    assert "`" not in client.get("/docs").text + client.get("/docs/problems").text
+
+
 @pytest.mark.parametrize(
     "path", ["/openapi", "/openapi/swagger", "/static/x", "/openapi/openapi.json"]
 )
