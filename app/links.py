@@ -50,7 +50,9 @@ class Links:
         local = message_id.strip().removeprefix("<").removesuffix(">").rpartition("@")[0]
         kind, _, sealed = local.partition(".")
         payload = _unsealed(self._notice, sealed)
-        if payload is None or payload[NOTICE.size :].replace(b"_", b"-") != kind.encode():
+        if payload is None or len(payload) <= NOTICE.size:
+            return None
+        if payload[NOTICE.size :].replace(b"_", b"-") != kind.encode():
             return None
         return int(NOTICE.unpack_from(payload)[0])
 

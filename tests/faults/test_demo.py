@@ -97,7 +97,7 @@ def _flush(folder: Path) -> bool:
 
 def _children(pid: int) -> dict[str, int]:
     """Give the direct children of a process by what they are."""
-    found = {}
+    found: dict[str, int] = {}
     for entry in Path("/proc").iterdir():
         with suppress(OSError, ValueError, IndexError):
             number = int(entry.name)
