@@ -143,7 +143,10 @@ class Window:
 
     def mail_html(self, name: str) -> Response:
         """Give the HTML part of a mail, to be shown in a frame."""
-        answer = Response(_part(_read(self._path(name)), "html"), mimetype="text/html")
+        text = _part(_read(self._path(name)), "html")
+        # Its links lead out of the frame: the pages of people let themselves be framed by nobody.
+        text = text.replace("<head>", '<head><base target="_top">', 1)
+        answer = Response(text, mimetype="text/html")
         answer.headers["Content-Security-Policy"] = (
             "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"
         )
