@@ -346,6 +346,7 @@ def test_a_call_that_is_lost_on_a_walk_is_made_again(town: Town, beside: Session
     order(town, START + 40 * DAY)
     calls = Calls(crew_on(town, life_clock(town)), lost=3)
     leads = leader(town, calls, beside, test=True)
+    leads.scheduler.call_again = timedelta(milliseconds=100)
     walk_to_the_end(leads, beside, most=20_000)
     assert town.stage("ada") == "suspended"
 
