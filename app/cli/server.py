@@ -80,6 +80,7 @@ def serve(app: WSGIApplication, bind: str, stopping: Event, threads: int = THREA
         connection_limit=CONNECTIONS,
         channel_timeout=IDLE,
         max_request_body_size=LARGEST_STREAM,
+        clear_untrusted_proxy_headers=False,  # /metrics must see that a proxy passed a request on
         asyncore_use_poll=True,
     )
     listeners = [each for each in sockets.values() if isinstance(each, BaseWSGIServer)]

@@ -25,6 +25,12 @@ PAUSE = (0.8, 2.5)
 PATIENCE = 480
 VICTIMS = ("app.cli web", "app.cli worker", "app.cli scheduler", "postgres", "valkey-server")
 FLUSH = "flush"
+AROUND = {
+    "RECONFIRM_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/real",
+    "RECONFIRM_SMTP_URL": "smtp://127.0.0.1:9",
+    "RECONFIRM_CLOCK": "system",
+}
+"""Settings of a real service around the demo, which it must not come near."""
 
 
 @contextmanager
@@ -32,7 +38,7 @@ def demo(folder: Path) -> Iterator[subprocess.Popen[str]]:
     inherited = {key: text for key, text in os.environ.items() if not key.startswith("RECONFIRM_")}
     process = subprocess.Popen(  # noqa: S603 - our own command
         [sys.executable, "-m", "app.cli", "demo", "--no-serve", "--json", *STORY],
-        env=inherited | {"RECONFIRM_DATA_DIR": str(folder)},
+        env=inherited | AROUND | {"RECONFIRM_DATA_DIR": str(folder)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

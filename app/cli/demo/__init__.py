@@ -21,16 +21,19 @@ from app.cli.demo import town
 from app.cli.demo.caller import Caller
 from app.cli.demo.funnel import funnel
 from app.cli.demo.showing import print_year, serve
-from app.cli.demo.story import Story
+from app.cli.demo.story import Story, patiently
 from app.cli.fleet import Fleet
 from app.cli.installation import Installation, assemble, print_json
 from app.cli.role import until_told
 from app.errors import Refused
+from app.settings import PREFIX, Settings
 from app.store import migrate, products
 from app.store.database import Database
 
 FIRST_DAY = datetime(2025, 1, 1, tzinfo=UTC)
 DATABASE = "reconfirm"
+HEEDED = ("RECONFIRM_DATA_DIR", "RECONFIRM_BIND")
+"""What the demo takes from the settings around it."""
 
 
 @click.command("demo")
@@ -41,45 +44,53 @@ DATABASE = "reconfirm"
 @json_option
 def demo(no_serve: bool, subscribers: int, days: int, seed: int, as_json: bool) -> None:
     """Let a year pass in a town of subscribers on a service of its own; show what came of it."""
-    bind = f"127.0.0.1:{free_port()}" if no_serve else settings.load().bind
-    with until_told() as stopping, _service(bind) as service:
+    given = settings.load({name: os.environ[name] for name in HEEDED if name in os.environ})
+    bind = f"127.0.0.1:{free_port()}" if no_serve else given.bind
+    environ = _environ(given.data_dir / "demo", bind)
+    with until_told() as stopping, _service(settings.load(environ)) as service:
         founded = town.found(service, seed, subscribers, FIRST_DAY)
         caller = Caller(service.settings.base_url)
         mailbox = service.settings.data_dir / "mail"
         story = Story(service, founded, caller, mailbox, seed)
-        _live(story, days, stopping)
-        found = _summary(service, story)
-        if as_json:
-            print_json(found)
-        else:
-            print_year(found, story.first, days)
-        if not no_serve:
-            host = service.settings.bind.rpartition(":")[0]
-            serve(story, (host, free_port()), partial(_summary, service, story), stopping)
+        with _running(service, environ):
+            _live(story, days, stopping)
+            found = patiently(partial(_summary, service, story))
+            if as_json:
+                print_json(found)
+            else:
+                print_year(found, story.first, days)
+            if not no_serve:
+                host = service.settings.bind.rpartition(":")[0]
+                serve(story, (host, free_port()), partial(_summary, service, story), stopping)
 
 
 @contextmanager
-def _service(bind: str) -> Iterator[Installation]:
-    """Give the whole service, running, on an empty database of its own."""
-    folder = settings.load().data_dir / "demo"
-    environ = _environ(folder, bind)
-    given = settings.load(environ)
+def _service(given: Settings) -> Iterator[Installation]:
+    """Give the service on an empty database of its own; nothing of it runs yet."""
     log.begin("error")
     with ExitStack() as stack:
-        server = stack.enter_context(embedded.postgres(folder))
+        server = stack.enter_context(embedded.postgres(given.data_dir))
         if server.joined:
             raise Refused("a demo runs already in this folder", "end it, or set RECONFIRM_DATA_DIR")
-        shutil.rmtree(folder / "mail", ignore_errors=True)
+        shutil.rmtree(given.data_dir / "mail", ignore_errors=True)
         database = Database(server.database(DATABASE))
         stack.callback(database.close)
         empty(database)
-        service = assemble(given, database, stack)
-        quiet = {"RECONFIRM_LOG_LEVEL": "error"}
-        fleet = Fleet(keepers=service.keepers(), environ=os.environ | environ | quiet)
-        stack.callback(fleet.end)
-        fleet.start()
-        fleet.watched()
-        yield service
+        yield assemble(given, database, stack)
+
+
+@contextmanager
+def _running(service: Installation, environ: dict[str, str]) -> Iterator[None]:
+    """Run the service: web, a worker and the scheduler, each in a process of its own."""
+    # None of the settings around: the demo must not come near a real database or relay.
+    kept = {name: text for name, text in os.environ.items() if not name.startswith(PREFIX)}
+    fleet = Fleet(keepers=service.keepers(), environ=kept | environ)
+    fleet.start()
+    fleet.watched()
+    try:
+        yield
+    finally:
+        fleet.end()
 
 
 def empty(database: Database) -> None:
@@ -97,6 +108,7 @@ def _environ(folder: Path, bind: str) -> dict[str, str]:
         "RECONFIRM_DATA_DIR": str(folder),
         "RECONFIRM_BIND": bind,
         "RECONFIRM_WORKERS": "2",
+        "RECONFIRM_LOG_LEVEL": "error",
     }
 
 

@@ -95,12 +95,12 @@ class Story:
 
     def now(self) -> datetime:
         """Give the moment on the test clock."""
-        return _patiently(lambda: self.service.clock.now().astimezone(UTC))
+        return patiently(lambda: self.service.clock.now().astimezone(UTC))
 
     def pass_time(self, how_long: timedelta, step: timedelta = STEP) -> None:
         """Let the scheduler walk on, and wait until it has arrived with nothing left to do."""
         until = self.now() + how_long
-        _patiently(partial(self._walk, until, step))
+        patiently(partial(self._walk, until, step))
 
     def _walk(self, until: datetime, step: timedelta) -> None:
         """Order a walk and wait for its end; ordering it again is no other walk."""
@@ -227,7 +227,7 @@ def _text_of(message: Message) -> str:
     return ""
 
 
-def _patiently(look: Callable[[], Found]) -> Found:
+def patiently(look: Callable[[], Found]) -> Found:
     """Look into the database, again where it is being started anew."""
     deadline = clock.wall() + PATIENCE
     while True:
