@@ -8,6 +8,7 @@ import socket
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from time import perf_counter
 
 HOST = "127.0.0.1"
@@ -17,11 +18,35 @@ PATIENCE = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a run came to: answers a second, milliseconds at the median and the 99th percentile."""
+    """What a run came to: answers a second, milliseconds at the median and the 99th percentile.
+
+    `cost` is milliseconds of the server's processor for each answer.
+    """
 
     rate: float
     p50: float
     p99: float
+    cost: float = 0.0
+
+
+def told(what: str, loads: Sequence[Load]) -> str:
+    """Give a line about runs of one kind: medians, and how far they were apart."""
+    rates = [each.rate for each in loads]
+    p50, p99, cost = (
+        median(getattr(each, name) for each in loads) for name in ("p50", "p99", "cost")
+    )
+    return (
+        f"{what:36} {median(rates):7,.0f} requests/s ({min(rates):,.0f} to {max(rates):,.0f})"
+        f"  p50 {p50:5.1f} ms  p99 {p99:5.1f} ms  server's processor {cost:.2f} ms each"
+    )
+
+
+def ratio(ours: Sequence[Load], peer: Sequence[Load]) -> str:
+    """Give what share of a peer's rate ours is, and what it would be by processor time alone."""
+    share = median(each.rate for each in ours) / median(each.rate for each in peer)
+    cost = median(each.cost for each in ours)
+    by_cost = median(each.cost for each in peer) / cost if cost else 0.0
+    return f"{share:.2f} (by the server's processor time alone {by_cost:.2f})"
 
 
 @dataclass(slots=True)
@@ -41,15 +66,21 @@ def request(
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def call(port: int, requests: Sequence[bytes], connections: int, status: int = 200) -> Load:
-    """Send requests over kept connections, one at a time each; every answer must have the status."""
+def call(
+    ports: Sequence[int], requests: Sequence[bytes], connections: int, status: int = 200
+) -> Load:
+    """Send requests over kept connections, one at a time each, dealt out among the ports.
+
+    Every answer must have the status given.
+    """
     left = iter(requests)
     took: list[float] = []
     statuses: Counter[int] = Counter()
     with selectors.EpollSelector() as waiting:
         start = perf_counter()
-        for _ in range(min(connections, len(requests))):
-            each = _Connection(socket.create_connection((HOST, port), PATIENCE))
+        for number in range(min(connections, len(requests))):
+            address = (HOST, ports[number % len(ports)])
+            each = _Connection(socket.create_connection(address, PATIENCE))
             each.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             waiting.register(each.socket, selectors.EVENT_READ, each)
             _send_next(each, left)

@@ -76,7 +76,7 @@ def fill(
                    select :product, 'sub_' || n, 'active', 'standard', 'DE', 'month', 1349, 'EUR',
                      date '2020-01-01', cast(:today as date) + interval '19 days',
                      cast(:today as date) - case when n % :one_in = 0 then 579 - (n % 200)::int
-                                                 else 31 end, '\\x00'
+                                                 else 100 end, '\\x00'
                    from generate_series(1, :rows) n"""
             ),
             {"product": product, "rows": rows, "one_in": ONE_IN, "today": now.date()},
@@ -107,7 +107,7 @@ def wind(database: Database, now: datetime) -> None:
             {
                 "a_year_ago": now.date() - timedelta(days=366),
                 "due": now - timedelta(hours=13),
-                "not_due": now + timedelta(days=300),
+                "not_due": now + timedelta(days=260),
             },
         )
     alone(database, "vacuum analyze timer")

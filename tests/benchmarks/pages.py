@@ -6,22 +6,22 @@ the rules judge and the database commits durably; hello-world commits nothing.
 
 from datetime import UTC, datetime
 from itertools import islice
-from statistics import median
 
 from sqlalchemy import text
 
 from app.engine.sweep import Sweeper
 from app.store.database import Database
 from tests.benchmarks import ground
-from tests.benchmarks.caller import Load, call, request
-from tests.benchmarks.serving import BARE, LINKS, SERVERS, served
+from tests.benchmarks.caller import Load, call, ratio, request, told
+from tests.benchmarks.serving import BARE, LINKS, SERVERS, Served, served, timed
 
 MOST = 400_000
 CONNECTIONS = 8
 TIMES = 3
-HELLOS = 8_000
-SHOWN = 3_000
-ANSWERED = 2_000
+HELLOS = 6_000
+SHOWN = 1_500
+ANSWERED = 1_000
+"""Requests of each kind at a time, at most; fewer where fewer people were asked."""
 FORM = (("Content-Type", "application/x-www-form-urlencoded"),)
 KEEP = b"answer=keep"
 
@@ -42,8 +42,8 @@ def run(rows: int, servers: str = "ours", processes: int = 1, threads: int = 4) 
         each = min(ANSWERED, len(tokens) // (len(names) * TIMES + 1))
         for number, name in enumerate(names):
             mine = tokens[number * TIMES * each :][: TIMES * each]
-            with served(database.url, name, processes=processes, threads=threads) as port:
-                _measure(name, port, mine)
+            with served(database.url, name, processes=processes, threads=threads) as server:
+                _measure(name, server, mine)
 
 
 def _asked(database: Database, rows: int, now: datetime) -> int:
@@ -64,31 +64,21 @@ def _asked(database: Database, rows: int, now: datetime) -> int:
     return due
 
 
-def _measure(name: str, port: int, tokens: list[str]) -> None:
+def _measure(name: str, server: Served, tokens: list[str]) -> None:
     """Measure one server: hello, GET and POST by turns."""
-    hello = [request("GET", f"{BARE}/hello")] * HELLOS
-    shown = [request("GET", f"/a/{token}") for token in tokens[:SHOWN]] * (SHOWN // len(tokens) + 1)
+    hello = [request("GET", f"{BARE}/hello")] * min(HELLOS, 10 * len(tokens))
+    shown = [request("GET", f"/a/{token}") for token in tokens[:SHOWN]]
     answers = iter(request("POST", f"/a/{token}", KEEP, FORM) for token in tokens)
-    call(port, hello[:500], CONNECTIONS)
-    call(port, shown[:500], CONNECTIONS)
+    for warm in (hello, shown):
+        call(server.ports, warm[:500], CONNECTIONS)
     loads: dict[str, list[Load]] = {"hello": [], "GET": [], "POST": []}
     for _ in range(TIMES):
-        loads["hello"].append(call(port, hello, CONNECTIONS))
-        loads["GET"].append(call(port, shown[:SHOWN], CONNECTIONS))
+        loads["hello"].append(timed(server, hello, CONNECTIONS))
+        loads["GET"].append(timed(server, shown, CONNECTIONS))
         some = list(islice(answers, len(tokens) // TIMES))
-        loads["POST"].append(call(port, some, CONNECTIONS, 303))
-    peer = median(each.rate for each in loads["hello"])
-    _say(f"{name}: hello-world, bare Flask", loads["hello"])
+        loads["POST"].append(timed(server, some, CONNECTIONS, 303))
+    print(told(f"{name}: hello-world, bare Flask", loads["hello"]))
     for what, target in (("GET", 0.25), ("POST", 0.2)):
-        _say(f"{name}: answer page {what}", loads[what])
-        rate = median(each.rate for each in loads[what])
-        print(f"    {rate / peer:.2f} of hello-world (target {target}; p99 <= 10 ms)")
-
-
-def _say(what: str, loads: list[Load]) -> None:
-    rates = [each.rate for each in loads]
-    p50, p99 = median(each.p50 for each in loads), median(each.p99 for each in loads)
-    print(
-        f"{what:42} {median(rates):8,.0f} requests/s ({min(rates):,.0f} to {max(rates):,.0f})"
-        f"   p50 {p50:5.1f} ms   p99 {p99:5.1f} ms"
-    )
+        print(told(f"{name}: answer page {what}", loads[what]))
+        share = ratio(loads[what], loads["hello"])
+        print(f"    {share} of hello-world (target {target}; p99 <= 10 ms)", flush=True)

@@ -9,22 +9,25 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import waitress
 from flask import Flask, request
 
+from app import log
 from app.cli.role import until_told
 from app.cli.server import serve
 from app.clock import Clock
 from app.links import Links
 from app.store.database import Database
 from app.web import create_app
+from tests.benchmarks.caller import Load, call
 from tests.benchmarks.sink import HOST, await_listener, free_port
 
 KEYS = ["bench-key-0123456789-0123456789-0123456789"]
@@ -38,34 +41,62 @@ THREADS = 4
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A running server: where it listens, and its processes."""
+
+    ports: list[int]
+    pids: list[int]
+
+    def processor_time(self) -> float:
+        """Give the seconds of processor that it has used, its children too; 0 without /proc.
+
+        Unlike the rate this hardly depends on who else uses the machine.
+        """
+        ticks = 0
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                fields = stat.read_text().rpartition(") ")[2].split()
+                if int(stat.parent.name) in self.pids or int(fields[1]) in self.pids:
+                    ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
 def served(
-    database_url: str,
-    server: str,
-    *,
-    processes: int = 1,
-    threads: int = THREADS,
-    now: datetime | None = None,
-) -> Iterator[int]:
-    """Give the port of a server on a database, and end it gracefully."""
-    port = free_port()
-    told = {"url": database_url, "threads": threads, "now": now.isoformat() if now else None}
-    command = [sys.executable, "-m", "tests.benchmarks.serving", server, str(port), str(processes)]
-    process = subprocess.Popen(command, env=os.environ | {TOLD: json.dumps(told)})  # noqa: S603
-    try:
-        await_listener(port)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(GOODBYE)
+    url: str, server: str, *, processes: int = 1, threads: int = THREADS
+) -> Iterator["Served"]:
+    """Run a server on a database, and end it gracefully.
+
+    Where a server has no processes of its own, several run, each on its own port.
+    """
+    ports = [free_port() for _ in range(processes if server in ALONE else 1)]
+    environ = os.environ | {TOLD: json.dumps({"url": url, "threads": threads})}
+    begin = [sys.executable, "-m", "tests.benchmarks.serving", server]
+    with ExitStack() as stack:
+        pids = []
+        for port in ports:
+            command = [*begin, str(port), str(processes)]
+            process = subprocess.Popen(command, env=environ)  # noqa: S603 - our own command
+            pids.append(process.pid)
+            stack.callback(process.wait, GOODBYE)
+            stack.callback(process.terminate)
+        for port in ports:
+            await_listener(port)
+        yield Served(ports, pids)
+
+
+def timed(server: Served, requests: Sequence[bytes], connections: int, status: int = 200) -> Load:
+    """Call a server, and note what its processor has worked for it."""
+    before = server.processor_time()
+    load = call(server.ports, requests, connections, status)
+    return replace(load, cost=(server.processor_time() - before) * 1000 / len(requests))
 
 
 def application() -> Wsgi:
     """Make our application, with the bare one beside it."""
     told = json.loads(os.environ[TOLD])
-    moment = told["now"] and datetime.fromisoformat(told["now"])
-    clock = Clock(lambda: moment) if moment else Clock()
-    ours = create_app(Database(told["url"]), clock, LINKS, base_url=BASE, limited=False)
+    ours = create_app(Database(told["url"]), Clock(), LINKS, base_url=BASE, limited=False)
     bare = _bare(told["url"])
 
     def either(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
@@ -88,9 +119,9 @@ def _bare(url: str) -> Flask:
         return "hello\n"
 
     def insert() -> str:
-        with connection() as kept, kept.cursor() as run:
-            run.execute("insert into bare (body) values (%s)", (request.get_data(),))
-            kept.commit()
+        kept = connection()
+        kept.execute("insert into bare (body) values (%s)", (request.get_data(),))
+        kept.commit()
         return "ok\n"
 
     app.add_url_rule(f"{BARE}/hello", view_func=hello)
@@ -103,6 +134,7 @@ def _bare(url: str) -> Flask:
 
 def _ours(port: int, processes: int, threads: int) -> None:  # noqa: ARG001
     """Serve as `reconfirm web` does."""
+    log.begin("error")
     with until_told() as stopping:
         serve(application(), f"{HOST}:{port}", stopping, threads)
 
@@ -142,6 +174,8 @@ def _granian(port: int, processes: int, threads: int) -> None:
 
 SERVERS = {"ours": _ours, "waitress": _waitress, "gunicorn": _gunicorn, "granian": _granian}
 """What can be measured: `ours` is what `reconfirm web` runs."""
+ALONE = ("ours", "waitress")
+"""Servers that run in one process."""
 
 
 def main() -> None:

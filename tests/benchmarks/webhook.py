@@ -6,7 +6,6 @@ Both on the same server and database, durable, over kept connections, the same b
 import json
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from statistics import median
 
 from sqlalchemy import text
 
@@ -14,13 +13,13 @@ from app import signing
 from app.store import products
 from app.store.database import Database
 from tests.benchmarks import ground
-from tests.benchmarks.caller import Load, call, request
-from tests.benchmarks.serving import BARE, served
+from tests.benchmarks.caller import Load, call, ratio, request, told
+from tests.benchmarks.serving import BARE, Served, served, timed
 
 MOST = 400_000
 TIMES = 3
 CONNECTIONS = 8
-MESSAGES = 2_000
+MESSAGES = 1_000
 TARGET = 0.5
 PATH = f"/webhooks/{ground.KEY}/standard"
 
@@ -32,8 +31,8 @@ def run(rows: int, servers: str = "ours", processes: int = 1, threads: int = 4) 
     with ground.database() as database:
         _fill(database, rows, now, secret)
         bodies = [_body(n + 1, now) for n in range(messages * TIMES)]
-        with served(database.url, servers, processes=processes, threads=threads) as port:
-            bare, ours = _measure(port, bodies, secret)
+        with served(database.url, servers, processes=processes, threads=threads) as server:
+            bare, ours = _measure(server, bodies, secret)
         applied = ground.number(database, "select count(*) from inbox where state = 'applied'")
     if applied != len(bodies):
         raise SystemExit(f"{applied} of {len(bodies)} messages were applied")
@@ -41,10 +40,9 @@ def run(rows: int, servers: str = "ours", processes: int = 1, threads: int = 4) 
         f"{rows:,} subscriptions; durable; {CONNECTIONS} kept connections, {processes} server"
         f" process(es) of {threads} threads ({servers}); the median of {TIMES}"
     )
-    _say("limit: bare Flask + INSERT + COMMIT", bare)
-    _say("webhook of billing, new and applied", ours)
-    ratio = median(each.rate for each in ours) / median(each.rate for each in bare)
-    print(f"    {ratio:.2f} of the limit (target {TARGET})")
+    print(told("limit: bare Flask + INSERT + COMMIT", bare))
+    print(told("webhook of billing, new and applied", ours))
+    print(f"    {ratio(ours, bare)} of the limit (target {TARGET})")
 
 
 def _fill(database: Database, rows: int, now: datetime, secret: str) -> None:
@@ -81,24 +79,15 @@ def _signed(number: int, body: bytes, secret: str) -> bytes:
     return request("POST", PATH, body, (("Content-Type", "application/json"), *made.items()))
 
 
-def _measure(port: int, bodies: list[bytes], secret: str) -> tuple[list[Load], list[Load]]:
+def _measure(server: Served, bodies: list[bytes], secret: str) -> tuple[list[Load], list[Load]]:
     """Give the loads of the limit and of the webhook, taken by turns."""
     each = len(bodies) // TIMES
     bare = [request("POST", f"{BARE}/insert", body) for body in bodies[:each]]
     signed = (_signed(number, body, secret) for number, body in enumerate(bodies))
-    call(port, bare[:300], CONNECTIONS)
+    call(server.ports, bare[:300], CONNECTIONS)
     limits: list[Load] = []
     ours: list[Load] = []
     for _ in range(TIMES):
-        limits.append(call(port, bare, CONNECTIONS))
-        ours.append(call(port, list(islice(signed, each)), CONNECTIONS))
+        limits.append(timed(server, bare, CONNECTIONS))
+        ours.append(timed(server, list(islice(signed, each)), CONNECTIONS))
     return limits, ours
-
-
-def _say(what: str, loads: list[Load]) -> None:
-    rates = [each.rate for each in loads]
-    print(
-        f"{what:42} {median(rates):8,.0f} requests/s ({min(rates):,.0f} to {max(rates):,.0f})"
-        f"   p50 {median(each.p50 for each in loads):5.1f} ms"
-        f"   p99 {median(each.p99 for each in loads):5.1f} ms"
-    )
