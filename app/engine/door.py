@@ -180,9 +180,10 @@ class Batch:
         heard = list(pulse.news(self.before, self.cases))
         guards.count(connection, self.product, self.now, notes, heard)
 
-    def _rounds(self) -> tuple[list[RoundWrite], list[RoundWrite]]:
+    def _rounds(self) -> tuple[list[RoundWrite], list[tuple[RoundWrite, Round]]]:
+        """Give the rounds that are new, and those that changed, with how they stood before."""
         added: list[RoundWrite] = []
-        changed: list[RoundWrite] = []
+        changed: list[tuple[RoundWrite, Round]] = []
         for subscription_id, case in self.cases.items():
             before = self.before[subscription_id].round
             hinted = subscription_id in self.hinted
@@ -194,7 +195,8 @@ class Batch:
                 for each in self.superseded.get(subscription_id, ())
             ]
             writes.append(RoundWrite(subscription_id, case.round, self._round_wake(case)))
-            changed += [each for each in writes if each.round.number <= known]
+            if before is not None:
+                changed += [(each, before) for each in writes if each.round.number == known]
             added += [each for each in writes if each.round.number > known]
         return added, changed
 

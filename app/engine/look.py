@@ -1,7 +1,7 @@
 """Looks at one round of one subscription, for pages and the API: plain data, no lock, no writing.
 
-Two statements: one for everything that is kept of the round, one for the policies it may be held
-to. What is stated here is what the engine would do, by the rules' own functions.
+One statement for everything that is kept of the round; the policy it is held to is read once and
+remembered. What is stated here is what the engine would do, by the rules' own functions.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, func, or_, select
+from sqlalchemy import Connection, Row, Select, Text, and_, bindparam, cast, func, or_, select
 
 from app.engine.door import NOBODY_IS_ASKED
 from app.lifecycle.answers import LIVING, undo_exists
@@ -80,13 +80,18 @@ class Look:
 
 def look(connection: Connection, subscription: int, number: int, now: datetime) -> Look | None:
     """Look at a round; None where there is no such subscription or round."""
-    row = connection.execute(_statement(subscription, number)).first()
+    row = connection.execute(_STATEMENT, {"subscription": subscription, "number": number}).first()
     if row is None:
         return None
-    versions = products.activated(connection, row.product_id)
     current = round_from([getattr(row, f"round_{name}") for name in ROUND_FIELDS])
     case = _case(row, current)
-    return _look(row, case, current, versions.get(current.version, NOBODY_IS_ASKED), now)
+    return _look(row, case, current, _policy(connection, row, current), now)
+
+
+def _policy(connection: Connection, row: Row[Any], current: Round) -> Policy:
+    if row.policy_digest is None:
+        return NOBODY_IS_ASKED
+    return products.policy_at(connection, row.product_id, current.version, row.policy_digest)
 
 
 def _look(row: Row[Any], case: Case, current: Round, policy: Policy, now: datetime) -> Look:
@@ -131,13 +136,14 @@ def _erase_if_silent(case: Case, terms: Terms, last: date | None) -> date | None
 # --- reading -------------------------------------------------------------------------------
 
 
-def _statement(subscription: int, number: int) -> Select[Any]:
-    one, person, seller, rounds, brake = (
+def _statement() -> Select[Any]:
+    one, person, seller, rounds, brake, policy = (
         tables.subscription,
         tables.contact,
         tables.product,
         tables.reconfirmation,
         tables.brake,
+        tables.policy,
     )
     lifted = (
         select(func.max(brake.c.lifted_at))
@@ -154,15 +160,30 @@ def _statement(subscription: int, number: int) -> Select[Any]:
         rounds.c.latest,
         *(rounds.c[name].label(f"round_{name}") for name in ROUND_FIELDS),
         lifted.label("lifted_at"),
+        func.md5(cast(policy.c.body, Text)).label("policy_digest"),
     ]
     return (
         select(*columns)
         .select_from(one)
         .join(seller, seller.c.id == one.c.product_id)
-        .join(rounds, and_(rounds.c.subscription_id == one.c.id, rounds.c.number == number))
+        .join(
+            rounds,
+            and_(rounds.c.subscription_id == one.c.id, rounds.c.number == bindparam("number")),
+        )
         .outerjoin(person, person.c.subscription_id == one.c.id)
-        .where(one.c.id == subscription)
+        .outerjoin(
+            policy,
+            and_(
+                policy.c.product_id == one.c.product_id,
+                policy.c.version == rounds.c.version,
+                policy.c.activated_at.is_not(None),
+            ),
+        )
+        .where(one.c.id == bindparam("subscription"))
     )
+
+
+_STATEMENT = _statement()
 
 
 def _case(row: Row[Any], current: Round) -> Case:

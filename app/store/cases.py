@@ -189,12 +189,46 @@ def insert_rounds(connection: Connection, product_id: int, rounds: Sequence[Roun
     _copy(connection, reconfirmation, list(filled), rows)
 
 
-def update_rounds(connection: Connection, product_id: int, rounds: Sequence[RoundWrite]) -> None:
-    """Write changed rounds over their rows, all in one statement."""
+def update_rounds(
+    connection: Connection, product_id: int, rounds: Sequence[tuple[RoundWrite, Round]]
+) -> None:
+    """Write changed rounds, given with how they stood before, all in one statement.
+
+    Only columns that differ for any of them are written: a hand-over changes three of thirty.
+    """
     if not rounds:
         return
-    columns = list(zip(*_rows(product_id, rounds), strict=True))
-    cursor(connection).execute(_UPDATE_ROUNDS, [list(column) for column in columns])
+    changed = _changed(rounds)
+    columns = [
+        [each.subscription_id for each, _ in rounds],
+        [each.round.number for each, _ in rounds],
+        [each.latest for each, _ in rounds],
+        [each.wake_at for each, _ in rounds],
+        *([getattr(each.round, name) for each, _ in rounds] for name in changed),
+    ]
+    cursor(connection).execute(_update_rounds(changed), (*columns, product_id))
+
+
+def _changed(rounds: Sequence[tuple[RoundWrite, Round]]) -> tuple[str, ...]:
+    """Give the fields of a round that differ from before, for any of these."""
+    differs = [False] * len(ROUND_FIELDS)
+    for write, before in rounds:
+        new, old = _round_values(write.round), _round_values(before)
+        if new != old:
+            differs = [d or n != o for d, n, o in zip(differs, new, old, strict=True)]
+    return tuple(name for name, differ in zip(ROUND_FIELDS, differs, strict=True) if differ)
+
+
+@lru_cache(maxsize=256)
+def _update_rounds(changed: tuple[str, ...]) -> str:
+    """Give the statement that writes these columns of rounds."""
+    written = ("latest", "wake_at", *changed)
+    arrays = ", ".join(f"%s::{_TYPES[name]}[]" for name in ("subscription_id", "number", *written))
+    return f"""
+        update reconfirmation r set {", ".join(f"{name} = v.new_{name}" for name in written)}
+        from unnest({arrays}) as v(id, no, {", ".join(f"new_{name}" for name in written)})
+        where r.subscription_id = v.id and r.number = v.no
+          and r.product_id = %s"""  # noqa: S608 - our own names
 
 
 def _rows(product_id: int, rounds: Iterable[RoundWrite]) -> list[tuple[Any, ...]]:
@@ -202,12 +236,6 @@ def _rows(product_id: int, rounds: Iterable[RoundWrite]) -> list[tuple[Any, ...]
         (each.subscription_id, product_id, each.latest, each.wake_at, *_round_values(each.round))
         for each in rounds
     ]
-
-
-_UPDATE_ROUNDS = f"""
-    update reconfirmation r set {", ".join(f"{c} = v.{c}" for c in _WRITTEN)}
-    from unnest({", ".join(f"%s::{_TYPES[c]}[]" for c in _WRITTEN)}) as v({", ".join(_WRITTEN)})
-    where r.subscription_id = v.subscription_id and r.number = v.number"""  # noqa: S608 - our own names
 
 
 def move_wakes(connection: Connection, wakes: Sequence[tuple[int, int, datetime | None]]) -> None:

@@ -189,6 +189,11 @@ def _policies(
     return {version: _PARSED[version, digest] for version, digest in wanted.items()}
 
 
+def policy_at(connection: Connection, product_id: int, version: int, digest: str) -> Policy:
+    """Give one version that was ever in force, whose text has this digest."""
+    return _policies(connection, product_id, {str(version): digest})[version]
+
+
 # --- policies ------------------------------------------------------------------------------
 
 

@@ -40,7 +40,6 @@ _CODES: Final[Mapping[type[BaseException], str]] = {
 }
 _LOOPBACK: Final = re.compile(r"localhost|127\.[\d.]+|::1")
 _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
-_DOT: Final = re.compile(rb"^\.", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +306,7 @@ def _text(message: bytes) -> bytes:
     ends = message.count(b"\r\n")
     if message.count(b"\n") != ends or message.count(b"\r") != ends:
         message = _LINE_END.sub(b"\r\n", message)
-    if b"\n." in message or message.startswith(b"."):
-        message = _DOT.sub(b"..", message)
+    message = message.replace(b"\n.", b"\n..")
+    if message.startswith(b"."):
+        message = b"." + message
     return message + (b".\r\n" if message.endswith(b"\n") else b"\r\n.\r\n")
