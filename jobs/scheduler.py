@@ -178,9 +178,13 @@ class Leader:
                 sandbox.charge_due(connection, now)
 
     def _tidy(self, wall: datetime) -> None:
-        if wall - self.tidied >= SWEEP_EVERY:
-            self.tidied = wall
+        if wall - self.tidied < SWEEP_EVERY:
+            return
+        self.tidied = wall
+        try:
             self.scheduler.tidy()
+        except Exception as error:  # noqa: BLE001 - who cannot tidy up must still wake the others
+            SAY.error("not_tidied", exc_info=error)
 
     # --- as the test clock is walked -----------------------------------------------------------
 

@@ -237,6 +237,26 @@ def test_guards_are_looked_after_even_where_nobody_is_due(town: Town, beside: Se
     assert calls.jobs == ["sweep"]
 
 
+def test_tidying_that_breaks_down_keeps_nobody_from_being_woken(
+    town: Town, beside: Session
+) -> None:
+    tidied: list[bool] = []
+
+    def broken() -> None:
+        tidied.append(True)
+        raise RuntimeError("defect")
+
+    calls = Calls()
+    leads = leader(town, calls, beside)
+    leads.scheduler.tidy = broken
+    leads._watch()
+    town.join(row("ada"))
+    town.clock.advance(scheduler.SWEEP_EVERY)
+    leads._watch()
+    assert tidied == [True, True]
+    assert calls.jobs == ["sweep", "sweep"]
+
+
 def test_much_work_gets_many_hands(town: Town, beside: Session) -> None:
     town.join(row("ada"))
     town.sweep()
