@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime
 from functools import partial
 from operator import attrgetter
 
+from msgspec import structs
 from sqlalchemy import Connection
 
 from app.clock import Clock
@@ -129,7 +130,9 @@ class Mirror:
         }
         batch = Batch(product, now, found)
         ended = [ids[each.external_id] for each in facts if news and each.status == CANCELED]
-        before = {sid: replace(batch.cases[sid].subscription, status="active") for sid in ended}
+        before = {
+            sid: structs.replace(batch.cases[sid].subscription, status="active") for sid in ended
+        }
         replies = [batch.apply(sid, Told(before[sid])) for sid in ended]
         set_timers(batch, ids.values())
         batch.flush(connection, actor)
@@ -175,7 +178,7 @@ def _told(case: Case, facts: Facts) -> Case:
     before = case.subscription
     zone = cases.zone(facts.timezone)
     after = Subscription(*(before.id, *_BILLED(facts), before.last_used_on, zone))
-    return replace(case, subscription=after)
+    return structs.replace(case, subscription=after)
 
 
 def _failures(replies: Iterable[Reply]) -> int:

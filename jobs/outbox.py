@@ -9,9 +9,9 @@ from functools import partial
 from threading import Event
 
 from app.clock import Clock
-from app.engine.effects import BILLING, NOTICES, Effects, Result, Task, released
+from app.engine.effects import KINDS, Effects, Result, Task, released
 from app.errors import Refused
-from app.lifecycle.case import Kind, Lane
+from app.lifecycle.case import Lane
 from app.store import outbox, products
 from app.store.database import Database
 from app.world.billing.connector import (
@@ -56,10 +56,9 @@ class Worker:
 
         Give how many rows changed, and whether nothing was left that could be done.
         """
-        kinds, carry_out = (BILLING, self._bill) if lane is Lane.BILLING else (NOTICES, self._mail)
         did = 0
         while go_on():
-            done = self._lane(product, kinds, carry_out).total()
+            done = self._lane(product, lane).total()
             if not done:
                 return did, True
             did += done
@@ -87,21 +86,17 @@ class Worker:
         with self.database.transaction() as connection:
             keys = products.keys(connection)
         for key in keys:
-            for kinds, carry_out in ((BILLING, self._bill), (NOTICES, self._mail)):
+            for lane in KINDS:
                 try:
-                    total += self._lane(key, kinds, carry_out)
+                    total += self._lane(key, lane)
                 except Exception as error:  # noqa: BLE001 - one bad product must not stop the others
                     sys.stderr.write(f"product {key} put off: {type(error).__name__}\n")
                     self.failures.append(error)
         return total
 
-    def _lane(
-        self,
-        product: str,
-        kinds: Sequence[Kind],
-        carry_out: Callable[[str, Brand, Sequence[Task]], Iterator[Result]],
-    ) -> Counter[str]:
-        brand, tasks, seen = self.effects.claim(product, kinds, MANY)
+    def _lane(self, product: str, lane: Lane) -> Counter[str]:
+        brand, tasks, seen = self.effects.claim(product, lane, MANY)
+        carry_out = self._bill if lane is Lane.BILLING else self._mail
         results: list[Result] = []
         try:
             for result in carry_out(product, brand, tasks):

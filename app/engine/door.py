@@ -2,9 +2,10 @@
 
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
+from msgspec import Struct, structs
 from sqlalchemy import Connection
 
 from app import guards
@@ -36,8 +37,7 @@ PUT_OFF = timedelta(hours=1)
 """A case whose rules raise is looked at again after this long."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """What an event came to: the verdict of the rules, and the case as it now stands."""
 
     subscription_id: int
@@ -66,7 +66,7 @@ class Batch:
     def __post_init__(self) -> None:
         """Remember how the cases stood."""
         self.before = dict(self.cases)
-        self.all_heard = replace(self.product.hearing, heard_until=date.max)
+        self.all_heard = structs.replace(self.product.hearing, heard_until=date.max)
 
     def apply(self, subscription_id: int, event: Event) -> Reply:
         """Judge one event and take up what it leads to; a case whose rules raise is reported."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from msgspec import Struct
 from sqlalchemy import Connection
 
 from app import guards
@@ -28,11 +29,13 @@ from app.lifecycle.case import (
     Event,
     HandedOver,
     Kind,
+    Lane,
     NotDone,
     Reach,
     Undelivered,
     Verdict,
     Word,
+    lane_of,
 )
 from app.lifecycle.dates import next_charge
 from app.links import Links
@@ -45,8 +48,11 @@ from app.world.mail.brief import Brand, Brief
 from app.world.outcome import Done, Later, No, Outcome
 
 LEASE = timedelta(seconds=60)
-BILLING = tuple(ACT_OF)
-NOTICES = tuple(kind for kind in Kind if kind not in ACT_OF)
+KINDS = {
+    lane: tuple(kind for kind in Kind if lane_of(kind) is lane)
+    for lane in (Lane.BILLING, Lane.NOTICE)
+}
+"""The kinds of effect that go in each lane."""
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=6)
 BRAKE_PAUSE = timedelta(minutes=15)
@@ -63,8 +69,7 @@ STANDS = {
 """How a subscription stands at billing, by what the mirror calls it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(Struct, frozen=True):
     """One claimed effect: what to do in plain data, and the fence its outcome counts under.
 
     `order` goes to billing and `brief` to the relay; `check_first` means that an earlier try has no
@@ -88,8 +93,7 @@ class Task:
     braked: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """What the world did about a task.
 
     `standing` is what billing says after an act; `park` puts a no before a person, where it is
@@ -119,27 +123,26 @@ class Effects:
 
     # --- claiming --------------------------------------------------------------------------
 
-    def claim(
-        self, product_key: str, kinds: Sequence[Kind], limit: int
-    ) -> tuple[Brand, list[Task], bool]:
-        """Claim up to `limit` effects; also whether any row was looked at, claimed or not."""
+    def claim(self, product_key: str, lane: Lane, limit: int) -> tuple[Brand, list[Task], bool]:
+        """Claim up to `limit` of a lane; also whether any row was looked at, claimed or not."""
 
         def work(connection: Connection) -> tuple[Brand, list[Task], bool]:
             product = products.load(connection, product_key)
-            return self._claim_in(connection, product, kinds, limit)
+            return self._claim_in(connection, product, lane, limit)
 
         return self.database.retrying(work)
 
     def _claim_in(
-        self, connection: Connection, product: Product, kinds: Sequence[Kind], limit: int
+        self, connection: Connection, product: Product, lane: Lane, limit: int
     ) -> tuple[Brand, list[Task], bool]:
         now, wall = self.clock.now(), self.clock.wall()
         braked = guards.braked(connection, product)
+        kinds = KINDS[lane]
         allowed = [kind for kind in kinds if not (braked and kind in BRAKED)]
         # An act whose outcome is not known is read back, whatever stops new ones.
         lost = [kind for kind in kinds if kind in allowed or kind in ACT_OF]
         rows = outbox.forsaken(connection, product.id, lost, wall, limit)
-        rows += outbox.due(connection, product.id, (allowed, lost), now, limit - len(rows))
+        rows += outbox.due(connection, product.id, lane, (allowed, lost), now, limit - len(rows))
         free = outbox.free_rounds(connection, product.id, [row.subscription_id for row in rows])
         mine = [row for row in rows if row.subscription_id in free]
         batch = open_batch(connection, product, [row.subscription_id for row in mine], now)

@@ -1,9 +1,10 @@
 """Says of one subscription where it stands, what comes next, and what keeps it from coming."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from app.engine.door import Batch

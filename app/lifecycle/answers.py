@@ -5,8 +5,9 @@ other are a robot's and are believed neither; so each answer rests at least thos
 Only the person's own yes charges again after a suspension.
 """
 
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from app.lifecycle.case import (
     BILLING_KIND,

@@ -4,8 +4,9 @@ The stage changes when billing has acknowledged, never before. A change that mat
 flight or last confirmed is its echo; any other is billing's own and ends what we were about to do.
 """
 
-from dataclasses import replace
 from datetime import date, datetime
+
+from msgspec.structs import replace
 
 from app.lifecycle.answers import YES, kept, tell_billing
 from app.lifecycle.case import (

@@ -5,11 +5,13 @@ UTC datetimes, days are dates; a subscription's own day is the day in its `zone`
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 
 class Stage(StrEnum):
@@ -130,8 +132,7 @@ def lane_of(kind: Kind) -> Lane:
 # --- what the rules see --------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Subscription:
+class Subscription(Struct, frozen=True):
     """One paid subscription as billing last told it, and the last day of use.
 
     `amount` is in the currency's minor unit; `renews_at` is the next charge billing told of, and
@@ -152,8 +153,7 @@ class Subscription:
     zone: ZoneInfo
 
 
-@dataclass(frozen=True, slots=True)
-class Hearing:
+class Hearing(Struct, frozen=True):
     """What a product's feeds of usage cover, and when its brake last lifted.
 
     `covers_from`: the first day all feeds cover; `heard_until`: the last such day, None where no
@@ -165,8 +165,7 @@ class Hearing:
     lifted_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Round:
+class Round(Struct, frozen=True):
     """One reconfirmation, open while `outcome` is None.
 
     `used_known` is the last day of use that the round was opened on. `stated_by` is the latest
@@ -218,8 +217,7 @@ class Round:
         return self.act_state is ActState.CLAIMED
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Struct, frozen=True):
     """All that the rules may see of one subscription."""
 
     subscription: Subscription
@@ -236,18 +234,15 @@ class Case:
 # --- what can happen -----------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(Struct, frozen=True):
     """Time has passed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Used:
+class Used(Struct, frozen=True):
     """News of use has arrived and moved `last_used_on`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """Somebody answers; `round` is the number their link names, None from the product's app."""
 
     word: Word
@@ -256,38 +251,33 @@ class Answer:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StopReminders:
+class StopReminders(Struct, frozen=True):
     """The one-click of a mail program (RFC 8058): no more reminders in this round."""
 
     round: int
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """An effect is about to be carried out."""
 
     kind: Kind
     version: int
 
 
-@dataclass(frozen=True, slots=True)
-class HandedOver:
+class HandedOver(Struct, frozen=True):
     """The relay has taken a notice."""
 
     kind: Kind
     version: int
 
 
-@dataclass(frozen=True, slots=True)
-class Undelivered:
+class Undelivered(Struct, frozen=True):
     """A notice came back for good (`bounced`), or drew a complaint (`complained`)."""
 
     reach: Reach
 
 
-@dataclass(frozen=True, slots=True)
-class Acknowledged:
+class Acknowledged(Struct, frozen=True):
     """Billing has carried out an act; `paid_until` is how long the time already paid lasts."""
 
     act: Act
@@ -295,31 +285,27 @@ class Acknowledged:
     paid_until: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Declined:
+class Declined(Struct, frozen=True):
     """Billing said no to an act: it waits for a person."""
 
     act: Act
     version: int
 
 
-@dataclass(frozen=True, slots=True)
-class NotDone:
+class NotDone(Struct, frozen=True):
     """An act is known not to have been carried out: read back, or put off by billing itself."""
 
     act: Act
     version: int
 
 
-@dataclass(frozen=True, slots=True)
-class AddressChanged:
+class AddressChanged(Struct, frozen=True):
     """The contact has a new address, or none any more (`reach`)."""
 
     reach: Reach = Reach.OK
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """Billing told other facts than `before`; the case holds the new ones."""
 
     before: Subscription
@@ -344,8 +330,7 @@ Event = (
 # --- what the rules say --------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(Struct, frozen=True):
     """Something the world must do, not before a moment; `version` numbers repeats in a round."""
 
     kind: Kind
@@ -353,8 +338,7 @@ class Effect:
     not_before: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True):
     """One line of history: what happened, and the code of the reason."""
 
     what: str
@@ -378,8 +362,7 @@ class Verdict(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """What an event leads to.
 
     `void` names the unclaimed effects of the round that no longer hold; `wait_until` goes with
@@ -399,7 +382,7 @@ def with_round(case: Case, **changes: object) -> Case:
     """Give the case with its round changed."""
     if case.round is None:
         raise LookupError(case.subscription.id)
-    return replace(case, round=replace(case.round, **changes))  # type: ignore[arg-type]
+    return replace(case, round=replace(case.round, **changes))
 
 
 def close(case: Case, outcome: Outcome, now: datetime, why: str, **changes: object) -> Step:

@@ -4,8 +4,9 @@ Deciding and acting lie apart, so the claim of an effect asks everything once mo
 answered? reachable? still charged? braked? An ask fixes only here the date that it states.
 """
 
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from app.lifecycle.answers import YES, taken_back
 from app.lifecycle.case import (

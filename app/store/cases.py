@@ -5,13 +5,14 @@ the subscription's id, and only then is anything read that the rules see.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from msgspec import Struct
+from msgspec.structs import fields
 from psycopg import Cursor
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql
@@ -44,7 +45,11 @@ _ENUMS: Mapping[str, Any] = {
     "act": Act,
     "act_state": ActState,
 }
-_ENUM_AT = tuple((index, _ENUMS[name]) for index, name in enumerate(ROUND_FIELDS) if name in _ENUMS)
+_MEMBERS_AT = tuple(
+    (index, {str(each): each for each in _ENUMS[name]})
+    for index, name in enumerate(ROUND_FIELDS)
+    if name in _ENUMS
+)
 _round_values = attrgetter(*ROUND_FIELDS)
 _KEYS = ("subscription_id", "product_id", "latest", "wake_at")
 _WRITTEN = (*_KEYS, *ROUND_FIELDS)
@@ -87,8 +92,7 @@ _READ_SUBSCRIPTIONS = """
     where s.id = any(%s) and s.product_id = %s"""
 
 
-@dataclass(frozen=True, slots=True)
-class RoundWrite:
+class RoundWrite(Struct, frozen=True):
     """One round to be inserted or updated, and when its case is to be looked at again."""
 
     subscription_id: int
@@ -97,8 +101,7 @@ class RoundWrite:
     latest: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class EffectWrite:
+class EffectWrite(Struct, frozen=True):
     """One effect of a subscription's round."""
 
     subscription_id: int
@@ -106,8 +109,7 @@ class EffectWrite:
     effect: Effect
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryWrite:
+class HistoryWrite(Struct, frozen=True):
     """One line of history; internal ids and codes only."""
 
     subscription_id: int | None
@@ -143,7 +145,7 @@ def read(
     ordered = sorted(set(ids))
     rounds = _read_rounds(run, product_id, ordered, lock=lock)
     run.execute(_READ_SUBSCRIPTIONS, (ordered, product_id))
-    return {row[0]: _case(row, rounds.get(row[0]), hearing) for row in run}
+    return {row[0]: _case(row, rounds.get(row[0]), hearing) for row in run.fetchall()}
 
 
 def _read_rounds(
@@ -151,15 +153,15 @@ def _read_rounds(
 ) -> dict[int, Round]:
     statement = f"{_READ_ROUNDS} for update" if lock else _READ_ROUNDS
     run.execute(statement, (ids, product_id))
-    return {row[0]: round_from(row[1:]) for row in run}
+    return {row[0]: round_from(row[1:]) for row in run.fetchall()}
 
 
 def round_from(row: Sequence[Any]) -> Round:
     """Make a round of its columns, in the order of ROUND_FIELDS."""
     values = list(row)
-    for index, enum in _ENUM_AT:
+    for index, members in _MEMBERS_AT:
         if values[index] is not None:
-            values[index] = enum(values[index])
+            values[index] = members[values[index]]
     return Round(*values)
 
 

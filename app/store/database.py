@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 
 from app.clock import wall
+from app.store.arrays import write_plainly
 
 Result = TypeVar("Result")
 Session = psycopg.Connection[tuple[Any, ...]]
@@ -43,6 +44,7 @@ class Database:
                 "options": f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT}",
             },
         )
+        event.listen(self.engine, "connect", _made)
         event.listen(self.engine, "checkin", _put_back)
         event.listen(self.engine, "checkout", _taken_out)
 
@@ -67,6 +69,10 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+def _made(driver: psycopg.Connection[Any], _record: Any) -> None:
+    write_plainly(driver)
 
 
 # A connection that lies idle may have died with its server, and is tried before it is used again;

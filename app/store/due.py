@@ -44,7 +44,7 @@ def timers(  # noqa: PLR0913 - a key range
             order by due_at, subscription_id limit %s {_taking(lock, "timer")}""",  # noqa: S608
         (product_id, until, *after, limit),
     )
-    return [DueTimer(*row) for row in run]
+    return [DueTimer(*row) for row in run.fetchall()]
 
 
 def timers_by_charge(  # noqa: PLR0913, PLR0917 - a key range
@@ -78,7 +78,7 @@ def timers_by_charge(  # noqa: PLR0913, PLR0917 - a key range
             "limit": limit,
         },
     )
-    return [(row[0], DueTimer(*row[1:])) for row in run]
+    return [(row[0], DueTimer(*row[1:])) for row in run.fetchall()]
 
 
 def take(connection: Connection, found: Sequence[DueTimer]) -> list[DueTimer]:
@@ -89,7 +89,7 @@ def take(connection: Connection, found: Sequence[DueTimer]) -> list[DueTimer]:
            where ctid = any(%s::tid[]) for update skip locked""",
         ([each.place for each in found],),
     )
-    mine = {DueTimer(*row) for row in run}
+    mine = {DueTimer(*row) for row in run.fetchall()}
     return [each for each in found if each in mine]
 
 
@@ -126,7 +126,7 @@ def rounds(  # noqa: PLR0913 - a key range
             order by wake_at, subscription_id limit %s {_taking(lock, "reconfirmation")}""",  # noqa: S608
         (product_id, until, *after, limit),
     )
-    return [(row[0], row[1]) for row in run]
+    return [(row[0], row[1]) for row in run.fetchall()]
 
 
 def count_rounds(connection: Connection, product_id: int, start: datetime, end: datetime) -> int:

@@ -136,7 +136,7 @@ def due(connection: Connection, product_id: int, wall: datetime, limit: int) -> 
            order by id limit %s""",
         (product_id, MOST_TRIES, FIRST_PAUSE, wall, limit),
     )
-    return [row[0] for row in run]
+    return [row[0] for row in run.fetchall()]
 
 
 def failed(connection: Connection, product_id: int) -> list[int]:
@@ -147,7 +147,7 @@ def failed(connection: Connection, product_id: int) -> list[int]:
            order by id""",
         (product_id,),
     )
-    return [row[0] for row in run]
+    return [row[0] for row in run.fetchall()]
 
 
 def locked(connection: Connection, number: int) -> tuple[str, str, bytes | None] | None:
@@ -193,7 +193,7 @@ def entries(
             order by i.id desc limit %s""",
         (product_id, product_id, list(states), limit),
     )
-    return [Entry(*row) for row in run]
+    return [Entry(*row) for row in run.fetchall()]
 
 
 def entry(connection: Connection, number: int) -> tuple[Entry, bytes | None] | None:

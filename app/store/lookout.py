@@ -38,7 +38,7 @@ def people(connection: Connection, product_id: int, what: str, limit: int) -> li
             limit %s""",  # noqa: S608 - one of three tests of our own
         (product_id, value, limit),
     )
-    return [Glimpse(*row) for row in run]
+    return [Glimpse(*row) for row in run.fetchall()]
 
 
 def _test(what: str) -> tuple[str, str]:

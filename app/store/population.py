@@ -71,7 +71,7 @@ def known(connection: Connection, product_id: int, external_ids: Sequence[str]) 
            where product_id = %s and external_id = any(%s) order by id for update""",
         (product_id, list(external_ids)),
     )
-    return {row[0]: Known(*row[1:]) for row in run}
+    return {row[0]: Known(*row[1:]) for row in run.fetchall()}
 
 
 def insert(connection: Connection, product_id: int, facts: Sequence[Facts]) -> dict[str, int]:
@@ -89,7 +89,7 @@ def insert(connection: Connection, product_id: int, facts: Sequence[Facts]) -> d
             product_id,
         ),
     )
-    return {row[0]: row[1] for row in run}
+    return {row[0]: row[1] for row in run.fetchall()}
 
 
 _INSERT = f"""
@@ -128,7 +128,7 @@ def update(
             product_id,
         ),
     )
-    return {row[0]: reach_of(row[1]) for row in run if row[2]}
+    return {row[0]: reach_of(row[1]) for row in run.fetchall() if row[2]}
 
 
 _UPDATE = f"""
@@ -174,7 +174,7 @@ def ids_after(connection: Connection, product_id: int, after: int, limit: int) -
         """select id from subscription where product_id = %s and id > %s order by id limit %s""",
         (product_id, after, limit),
     )
-    return [row[0] for row in run]
+    return [row[0] for row in run.fetchall()]
 
 
 def count(connection: Connection, product_id: int) -> int:
@@ -229,14 +229,14 @@ def addresses(connection: Connection, ids: Sequence[int]) -> dict[int, Address]:
            where s.id = any(%s)""",
         (list(ids),),
     )
-    return {row[0]: Address(*row[1:]) for row in run}
+    return {row[0]: Address(*row[1:]) for row in run.fetchall()}
 
 
 def external_ids(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
     """Give the ids under which billing knows subscriptions."""
     run = cursor(connection)
     run.execute("select id, external_id from subscription where id = any(%s)", (list(ids),))
-    return {row[0]: row[1] for row in run}
+    return {row[0]: row[1] for row in run.fetchall()}
 
 
 # --- use -----------------------------------------------------------------------------------
@@ -249,7 +249,7 @@ def resolve(connection: Connection, product_id: int, external_ids: Sequence[str]
         "select external_id, id from subscription where product_id = %s and external_id = any(%s)",
         (product_id, list(external_ids)),
     )
-    return {row[0]: row[1] for row in run}
+    return {row[0]: row[1] for row in run.fetchall()}
 
 
 def resolve_customers(
@@ -261,7 +261,7 @@ def resolve_customers(
         "select customer, id from subscription where product_id = %s and customer = any(%s)",
         (product_id, list(customers)),
     )
-    return [(row[0], row[1]) for row in run]
+    return [(row[0], row[1]) for row in run.fetchall()]
 
 
 def fold_usage(connection: Connection, days: dict[int, date]) -> list[int]:
@@ -277,7 +277,7 @@ def fold_usage(connection: Connection, days: dict[int, date]) -> list[int]:
            returning s.id""",
         ([sid for sid, _ in ordered], [day for _, day in ordered]),
     )
-    return [row[0] for row in run]
+    return [row[0] for row in run.fetchall()]
 
 
 def in_a_round(connection: Connection, ids: Sequence[int]) -> list[int]:
@@ -288,7 +288,7 @@ def in_a_round(connection: Connection, ids: Sequence[int]) -> list[int]:
            where subscription_id = any(%s) and outcome is null order by subscription_id""",
         (list(ids),),
     )
-    return [row[0] for row in run]
+    return [row[0] for row in run.fetchall()]
 
 
 def remember_unknown(connection: Connection, product_id: int, days: dict[str, date]) -> None:
@@ -323,7 +323,7 @@ def recall_unknown(
            returning external_id, last_used_on""",
         (product_id, list(external_ids)),
     )
-    return {row[0]: row[1] for row in run}
+    return {row[0]: row[1] for row in run.fetchall()}
 
 
 # --- telling a story ---------------------------------------------------------------------------
@@ -348,4 +348,4 @@ def stages(connection: Connection, product_id: int) -> dict[str, int]:
            where product_id = %s group by 1""",
         (product_id,),
     )
-    return {row[0]: row[1] for row in run}
+    return {row[0]: row[1] for row in run.fetchall()}

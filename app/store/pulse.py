@@ -133,7 +133,7 @@ def since(connection: Connection, product_id: int, day: date) -> Counter[tuple[d
     run.execute(
         "select day, what, many from pulse where product_id = %s and day >= %s", (product_id, day)
     )
-    return Counter({(row[0], row[1]): row[2] for row in run})
+    return Counter({(row[0], row[1]): row[2] for row in run.fetchall()})
 
 
 def sums(
@@ -163,4 +163,4 @@ def lifts(connection: Connection, product_id: int) -> dict[str, datetime]:
            where product_id = %s and lifted_at is not null group by cause""",
         (product_id,),
     )
-    return {row[0]: row[1] for row in run}
+    return {row[0]: row[1] for row in run.fetchall()}

@@ -68,7 +68,7 @@ def page_by_name(
     """
     run = cursor(connection)
     run.execute(by_name(active_only=active_only), (product_id, after, limit))
-    return [Listed(*row) for row in run]
+    return [Listed(*row) for row in run.fetchall()]
 
 
 def by_name(*, active_only: bool) -> str:
@@ -97,7 +97,7 @@ def page_by_stage(
            order by r.subscription_id limit %s""",
         (product_id, stage, product_id, after, limit),
     )
-    return [Listed(*row) for row in run]
+    return [Listed(*row) for row in run.fetchall()]
 
 
 def find_present(connection: Connection, product_id: int, external_id: str) -> int | None:
@@ -129,7 +129,7 @@ def in_product(connection: Connection, product_id: int, ids: Sequence[int]) -> s
            where s.id = any(%s) and s.product_id = %s""",
         (list(ids), product_id),
     )
-    return {row[0] for row in run}
+    return {row[0] for row in run.fetchall()}
 
 
 def ids_present(
@@ -143,7 +143,7 @@ def ids_present(
            where s.product_id = %s and s.external_id = any(%s)""",
         (product_id, list(external_ids)),
     )
-    return {row[0]: row[1] for row in run}
+    return {row[0]: row[1] for row in run.fetchall()}
 
 
 # --- stories ---------------------------------------------------------------------------------
@@ -177,4 +177,4 @@ def story_after(connection: Connection, subscription_id: int, after: int, limit:
            where subscription_id = %s and id > %s order by id limit %s""",
         (subscription_id, after, limit),
     )
-    return [Line(*row) for row in run]
+    return [Line(*row) for row in run.fetchall()]

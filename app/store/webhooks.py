@@ -123,7 +123,7 @@ def names(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[str, st
     run.execute(
         "select id, external_id, customer from subscription where id = any(%s)", [list(ids)]
     )
-    return {row[0]: (row[1], row[2]) for row in run}
+    return {row[0]: (row[1], row[2]) for row in run.fetchall()}
 
 
 def next_ids(connection: Connection, many: int) -> list[int]:
@@ -134,7 +134,7 @@ def next_ids(connection: Connection, many: int) -> list[int]:
            from generate_series(1, %s::int)""",
         (many,),
     )
-    return sorted(row[0] for row in run)
+    return sorted(row[0] for row in run.fetchall())
 
 
 def write(
@@ -194,7 +194,7 @@ def due(connection: Connection, endpoint_id: int, now: datetime, limit: int) -> 
             order by w.not_before, w.id limit %s for update of w skip locked""",  # noqa: S608
         (endpoint_id, now, limit),
     )
-    return [Waiting(*row) for row in run]
+    return [Waiting(*row) for row in run.fetchall()]
 
 
 def forsaken(connection: Connection, endpoint_id: int, wall: datetime, limit: int) -> list[Waiting]:
@@ -206,7 +206,7 @@ def forsaken(connection: Connection, endpoint_id: int, wall: datetime, limit: in
             order by w.lease_until, w.id limit %s for update of w skip locked""",  # noqa: S608
         (wall, endpoint_id, limit),
     )
-    return [Waiting(*row) for row in run]
+    return [Waiting(*row) for row in run.fetchall()]
 
 
 def claim(connection: Connection, ids: Sequence[int], lease_until: datetime) -> None:
@@ -252,7 +252,7 @@ def still_mine(connection: Connection, claims: Sequence[tuple[int, int]]) -> set
            where w.state = 'claimed' order by w.id for update of w""",
         (list(ids), list(fences)),
     )
-    return {row[0] for row in run}
+    return {row[0] for row in run.fetchall()}
 
 
 def note_tries(connection: Connection, tries: Sequence[Tried], at: datetime) -> None:

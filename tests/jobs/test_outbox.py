@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from app.engine.effects import BILLING, Effects, Task
+from app.engine.effects import Effects, Task
 from app.errors import Refused
+from app.lifecycle.case import Lane
 from app.world.billing.connector import Connector
 from app.world.outcome import Done, Later, No, Outcome
 from jobs.outbox import Worker
@@ -307,7 +308,7 @@ def test_a_worker_waits_for_no_lease_where_nothing_is_claimed(town: Town) -> Non
 def test_a_worker_waits_for_the_lease_of_a_dead_one(town: Town) -> None:
     town.join(row("ada"))
     town.sweep()
-    Effects(town.database, town.clock, town.links).claim("tv", [*BILLING, *()], 1)
+    Effects(town.database, town.clock, town.links).claim("tv", Lane.BILLING, 1)
     with pytest.raises(Killed):
         worker(town, before_act=ends).once()
     town.clock.machine += timedelta(seconds=60)

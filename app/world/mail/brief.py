@@ -1,8 +1,9 @@
 """What a notice is made of.  Plain data, filled in by the engine, checked here."""
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
+
+from msgspec import Struct
 
 from app.errors import Refused
 
@@ -20,8 +21,7 @@ _CHOICES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Brand:
+class Brand(Struct, frozen=True):
     """In whose name a notice is written.
 
     ``key`` is the product's key.  ``reply_to``, ``support_url`` and ``app_url`` may be
@@ -36,8 +36,7 @@ class Brand:
     app_url: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Brief:
+class Brief(Struct, frozen=True, kw_only=True):
     """The facts of one notice to one person.
 
     Dates are days in the subscriber's own ``timezone`` (IANA); datetimes are aware.

@@ -9,15 +9,13 @@ from app.engine import briefs
 from app.engine import door as doors
 from app.engine import effects as engine
 from app.engine.effects import (
-    BILLING,
-    NOTICES,
     Effects,
     Result,
     Task,
     pause_after,
     released,
 )
-from app.lifecycle.case import Kind
+from app.lifecycle.case import Kind, Lane
 from app.world.billing.connector import Standing
 from app.world.outcome import Done, Later, No
 from tests.probe import (
@@ -46,7 +44,7 @@ def effects(town: Town) -> Effects:
     return Effects(town.database, town.clock, town.links)
 
 
-def claim(town: Town, which: Any = NOTICES, limit: int = 100) -> list[Task]:
+def claim(town: Town, which: Lane = Lane.NOTICE, limit: int = 100) -> list[Task]:
     return effects(town).claim(town.key, which, limit)[1]
 
 
@@ -187,23 +185,23 @@ def test_what_is_parked_in_one_round_does_not_block_another(town: Town) -> None:
 
 def test_a_parked_effect_blocks_its_lane_of_that_round_only(town: Town) -> None:
     silent(town)
-    (task,) = claim(town, BILLING)
+    (task,) = claim(town, Lane.BILLING)
     acknowledge(town, task, No("not today"))
     assert waiting(town, "ada") == [("billing.suspend", "parked")]
-    assert claim(town, BILLING) == []
+    assert claim(town, Lane.BILLING) == []
     rows(
         town.database,
         "insert into outbox (product_id, subscription_id, round, lane, kind, version, not_before,"
         " state, fence, tries, unknown) select product_id, subscription_id, round, 'notice',"
         " 'notice.reminder', 1, not_before, 'pending', 0, 0, 0 from outbox",
     )
-    _, tasks, seen = effects(town).claim(town.key, NOTICES, 10)
+    _, tasks, seen = effects(town).claim(town.key, Lane.NOTICE, 10)
     assert (tasks, seen) == ([], True)  # it was looked at; the rules want no reminder this late
 
 
 def test_a_persons_word_overtakes_what_is_parked(town: Town) -> None:
     silent(town)
-    (task,) = claim(town, BILLING)
+    (task,) = claim(town, Lane.BILLING)
     acknowledge(town, task, No("not today"))
     town.clock.advance(MINUTE)
     town.answer("ada", "cancel")
@@ -215,7 +213,7 @@ def test_a_persons_word_overtakes_what_is_parked(town: Town) -> None:
 
 def test_a_keep_takes_a_parked_suspension_away(town: Town) -> None:
     silent(town)
-    (task,) = claim(town, BILLING)
+    (task,) = claim(town, Lane.BILLING)
     acknowledge(town, task, No("not today"))
     town.clock.advance(MINUTE)
     town.answer("ada", "keep")
@@ -386,10 +384,10 @@ def test_an_ask_the_relay_never_took_is_withdrawn_after_three_days_and_asked_ane
 
 def test_an_act_goes_out_under_one_key_on_every_try(town: Town) -> None:
     silent(town)
-    (first,) = claim(town, BILLING)
+    (first,) = claim(town, Lane.BILLING)
     acknowledge(town, first, UNKNOWN)
     town.clock.advance(5 * MINUTE)
-    (second,) = claim(town, BILLING)
+    (second,) = claim(town, Lane.BILLING)
     assert first.order is not None
     assert second.order is not None
     assert first.order.key == second.order.key == f"{town.id_of('ada')}-1-suspend-1"
@@ -397,25 +395,25 @@ def test_an_act_goes_out_under_one_key_on_every_try(town: Town) -> None:
 
 def test_an_act_with_an_unknown_outcome_is_to_be_read_back_first(town: Town) -> None:
     silent(town)
-    (first,) = claim(town, BILLING)
+    (first,) = claim(town, Lane.BILLING)
     assert not first.check_first
     acknowledge(town, first, UNKNOWN)
     town.clock.advance(5 * MINUTE)
-    assert claim(town, BILLING)[0].check_first
+    assert claim(town, Lane.BILLING)[0].check_first
 
 
 def test_an_act_whose_worker_died_is_to_be_read_back_first(town: Town) -> None:
     silent(town)
-    claim(town, BILLING)
+    claim(town, Lane.BILLING)
     leases_run_out(town)
-    assert claim(town, BILLING)[0].check_first
+    assert claim(town, Lane.BILLING)[0].check_first
 
 
 def test_use_before_the_claim_voids_a_suspension(town: Town) -> None:
     silent(town)
     town.use("ada")
     assert kinds(town, "ada") == []
-    assert claim(town, BILLING) == []
+    assert claim(town, Lane.BILLING) == []
 
 
 def test_a_keep_before_the_claim_voids_a_suspension(town: Town) -> None:
@@ -426,7 +424,7 @@ def test_a_keep_before_the_claim_voids_a_suspension(town: Town) -> None:
 
 def test_a_keep_while_billing_is_told_queues_a_resume_behind(town: Town) -> None:
     silent(town)
-    (task,) = claim(town, BILLING)
+    (task,) = claim(town, Lane.BILLING)
     town.answer("ada", "keep")
     assert kinds(town, "ada") == ["billing.suspend"]
     acknowledge(town, task, Done(), Standing("paused", None))
@@ -435,7 +433,7 @@ def test_a_keep_while_billing_is_told_queues_a_resume_behind(town: Town) -> None
 
 def test_a_keep_while_billing_is_told_and_was_not_reached_is_a_keep(town: Town) -> None:
     silent(town)
-    (task,) = claim(town, BILLING)
+    (task,) = claim(town, Lane.BILLING)
     town.answer("ada", "keep")
     acknowledge(town, task, Later("connection refused"))
     assert kinds(town, "ada") == ["notice.kept"]
@@ -444,10 +442,10 @@ def test_a_keep_while_billing_is_told_and_was_not_reached_is_a_keep(town: Town) 
 
 def test_after_a_keep_an_unknown_suspension_is_read_back_and_not_repeated(town: Town) -> None:
     silent(town)
-    claim(town, BILLING)
+    claim(town, Lane.BILLING)
     town.answer("ada", "keep")
     leases_run_out(town)
-    (task,) = claim(town, BILLING)
+    (task,) = claim(town, Lane.BILLING)
     assert task.check_only
     acknowledge(town, task, Later("never reached billing"))
     assert kinds(town, "ada") == ["notice.kept"]
@@ -455,7 +453,7 @@ def test_after_a_keep_an_unknown_suspension_is_read_back_and_not_repeated(town: 
 
 def test_a_cancel_while_billing_is_told_and_was_not_reached_takes_its_place(town: Town) -> None:
     silent(town)
-    (task,) = claim(town, BILLING)
+    (task,) = claim(town, Lane.BILLING)
     town.answer("ada", "cancel")
     acknowledge(town, task, Later("connection refused"))
     assert kinds(town, "ada") == ["billing.cancel"]
@@ -465,20 +463,20 @@ def test_giving_back_an_act_whose_earlier_outcome_is_unknown_does_not_call_it_un
     town: Town,
 ) -> None:
     silent(town)
-    claim(town, BILLING)
+    claim(town, Lane.BILLING)
     leases_run_out(town)
-    (task,) = claim(town, BILLING)
+    (task,) = claim(town, Lane.BILLING)
     town.answer("ada", "keep")
     effects(town).acknowledge(town.key, [released(task)])
     current = town.case("ada").round
     assert current is not None
     assert (current.outcome, current.act_state) == (None, "claimed")
-    assert claim(town, BILLING)[0].check_only
+    assert claim(town, Lane.BILLING)[0].check_only
 
 
 def test_giving_back_an_act_that_was_never_begun_leaves_it_queued(town: Town) -> None:
     silent(town)
-    (task,) = claim(town, BILLING)
+    (task,) = claim(town, Lane.BILLING)
     effects(town).release(town.key, [task])
     town.answer("ada", "keep")
     assert kinds(town, "ada") == ["notice.kept"]
@@ -486,7 +484,7 @@ def test_giving_back_an_act_that_was_never_begun_leaves_it_queued(town: Town) ->
 
 def test_the_notice_of_an_act_is_queued_by_its_acknowledgement(town: Town) -> None:
     silent(town)
-    (task,) = claim(town, BILLING)
+    (task,) = claim(town, Lane.BILLING)
     assert kinds(town, "ada") == ["billing.suspend"]
     assert town.stage("ada") == "asked"
     acknowledge(town, task, Done(), Standing("paused", START + 60 * DAY))
@@ -498,7 +496,7 @@ def test_the_notice_of_an_act_is_queued_by_its_acknowledgement(town: Town) -> No
 
 def test_what_billing_refuses_is_parked_and_the_person_stays_asked(town: Town) -> None:
     silent(town)
-    (task,) = claim(town, BILLING)
+    (task,) = claim(town, Lane.BILLING)
     acknowledge(town, task, No("card lost"))
     assert waiting(town, "ada") == [("billing.suspend", "parked")]
     assert town.stage("ada") == "asked"
@@ -507,10 +505,10 @@ def test_what_billing_refuses_is_parked_and_the_person_stays_asked(town: Town) -
 
 def test_a_suspension_without_a_contact_is_still_told_to_billing(town: Town) -> None:
     silent(town)
-    claim(town, BILLING)
+    claim(town, Lane.BILLING)
     leases_run_out(town)
     rows(town.database, "delete from contact")
-    (task,) = claim(town, BILLING)
+    (task,) = claim(town, Lane.BILLING)
     assert task.order is not None
 
 
@@ -522,13 +520,13 @@ def test_an_act_that_was_done_and_that_the_rules_choke_on_is_read_back_later(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     silent(town)
-    (task,) = claim(town, BILLING)
+    (task,) = claim(town, Lane.BILLING)
     choke(monkeypatch)
     acknowledge(town, task, Done(), Standing("paused", None))
     monkeypatch.undo()
     assert waiting(town, "ada") == [("billing.suspend", "pending")]
     town.clock.advance(6 * HOUR)
-    (again,) = claim(town, BILLING)
+    (again,) = claim(town, Lane.BILLING)
     assert again.check_first
     acknowledge(town, again, Done(), Standing("paused", None))
     assert town.stage("ada") == "suspended"
@@ -560,15 +558,15 @@ def test_an_effect_that_the_rules_choke_on_is_tried_again_later(
 # --- the brake ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("which", [NOTICES, BILLING])
-def test_a_brake_stops_asks_and_suspensions_that_wait(town: Town, which: Any) -> None:
-    _ = ada(town) if which is NOTICES else silent(town)
+@pytest.mark.parametrize("which", [Lane.NOTICE, Lane.BILLING])
+def test_a_brake_stops_asks_and_suspensions_that_wait(town: Town, which: Lane) -> None:
+    _ = ada(town) if which is Lane.NOTICE else silent(town)
     brake(town)
     assert claim(town, which) == []
     assert len(kinds(town, "ada")) == 1
     lift(town)
     town.clock.advance(MINUTE)
-    assert len(claim(town, which)) == (1 if which is NOTICES else 0)
+    assert len(claim(town, which)) == (1 if which is Lane.NOTICE else 0)
 
 
 def test_under_a_brake_an_ask_that_may_have_gone_out_is_not_sent_again(town: Town) -> None:
@@ -628,18 +626,18 @@ def test_under_a_brake_silence_cancels_nobody(town: Town) -> None:
     town.sweep()
     assert kinds(town, "ada") == ["billing.cancel"]
     brake(town)
-    assert claim(town, BILLING) == []
+    assert claim(town, Lane.BILLING) == []
     town.clock.advance(HOUR)
-    assert claim(town, BILLING) == []
+    assert claim(town, Lane.BILLING) == []
     assert waiting(town, "ada") == [("billing.cancel", "pending")]
 
 
 def test_under_a_brake_an_act_that_may_have_happened_is_read_back_only(town: Town) -> None:
     silent(town)
-    claim(town, BILLING)
+    claim(town, Lane.BILLING)
     brake(town)
     leases_run_out(town)
-    (task,) = claim(town, BILLING)
+    (task,) = claim(town, Lane.BILLING)
     assert task.check_only
     town.answer("ada", "keep")
     acknowledge(town, task, Done(), Standing("paused", None))
@@ -648,14 +646,14 @@ def test_under_a_brake_an_act_that_may_have_happened_is_read_back_only(town: Tow
 
 def test_under_a_brake_an_act_that_timed_out_is_read_back_only(town: Town) -> None:
     silent(town)
-    acknowledge(town, claim(town, BILLING)[0], UNKNOWN)
+    acknowledge(town, claim(town, Lane.BILLING)[0], UNKNOWN)
     brake(town)
     town.clock.advance(5 * MINUTE)
-    (task,) = claim(town, BILLING)
+    (task,) = claim(town, Lane.BILLING)
     assert task.check_only
     acknowledge(town, task, Later("never reached billing"))
     town.clock.advance(timedelta(minutes=10))
-    assert claim(town, BILLING) == []
+    assert claim(town, Lane.BILLING) == []
     assert waiting(town, "ada") == [("billing.suspend", "pending")]
 
 
@@ -663,12 +661,12 @@ def test_a_late_outcome_of_an_earlier_round_says_nothing_of_the_newer_one(town: 
     town.join(row("ada"))
     town.sweep()
     effects = Effects(town.database, town.clock, town.links)
-    _, (asked,), _ = effects.claim(town.key, [Kind.ASK], 1)
+    _, (asked,), _ = effects.claim(town.key, Lane.NOTICE, 1)
     town.clock.moment += timedelta(days=4)  # the lease, on the other clock, still runs
     town.hear()
     town.sweep()
     town.sweep()
-    effects.claim(town.key, [Kind.ASK], 1)
+    effects.claim(town.key, Lane.NOTICE, 1)
 
     effects.acknowledge(town.key, [Result(asked, Done())])
 

@@ -6,10 +6,11 @@ Every step is made twice, so each story also shows that the rules are a pure fun
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from app.lifecycle import step, wake_at
 from app.lifecycle.case import (

@@ -1,8 +1,7 @@
 """What people say, what robots say, and what can be taken back."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from app.lifecycle.answers import undo_exists
 from app.lifecycle.case import (

@@ -1,10 +1,10 @@
 """Who is asked, when, and what ends an ask before anybody has answered."""
 
-from dataclasses import replace
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec.structs import replace
 
 from app.lifecycle.case import (
     Claim,

@@ -1,10 +1,10 @@
 """What billing does of its own accord, and what the rules make of it."""
 
-from dataclasses import replace
 from datetime import time
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec.structs import replace
 
 from app.lifecycle import step
 from app.lifecycle.case import (

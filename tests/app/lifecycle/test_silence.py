@@ -1,9 +1,9 @@
 """What silence comes to, what comes after it, and how somebody comes back."""
 
-from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec.structs import replace
 
 from app.lifecycle.case import (
     Acknowledged,

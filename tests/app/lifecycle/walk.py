@@ -7,12 +7,13 @@ at billing by that truth alone, never by what the rules remember.
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from app.lifecycle import step, wake_at
 from app.lifecycle.case import (

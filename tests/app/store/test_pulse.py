@@ -1,12 +1,12 @@
 """The counters of what happened, by product and day."""
 
 from collections import Counter
-from dataclasses import replace
 from datetime import date
 from threading import Barrier, Thread
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from app.lifecycle.case import Answer, Case, Outcome, Reach, Stage, Why, Word
 from app.store import pace, pulse

@@ -12,7 +12,7 @@ from psycopg import errors
 from sqlalchemy import text
 
 from app.errors import Conflict, NotFound, Refused
-from app.lifecycle.case import Hearing, Kind
+from app.lifecycle.case import Hearing, Kind, Lane
 from app.store import cases, due, migrate, outbox, pace, population, products
 from app.store.database import Database
 from app.store.due import BEGINNING
@@ -149,8 +149,30 @@ def test_rows_that_somebody_holds_are_passed_over(town: Town) -> None:
     with psycopg.connect(town.database.url) as rival:
         rival.execute("select 1 from outbox order by id limit 1 for update")
         with town.database.transaction() as connection:
-            found = outbox.due(connection, town.product.id, kinds, town.clock.now(), 10)
+            found = outbox.due(
+                connection, town.product.id, Lane.NOTICE, kinds, town.clock.now(), 10
+            )
     assert [each.subscription_id for each in found] == [town.id_of("bob")]
+
+
+def test_a_long_outbox_is_not_read_to_claim_a_few_of_it(town: Town) -> None:
+    fetched = "select coalesce(sum(idx_tup_fetch + seq_tup_read), 0) from pg_stat_xact_user_tables"
+    kinds = ([Kind.ASK], [Kind.ASK])
+    with town.database.transaction() as connection:
+        connection.execute(
+            text(
+                """insert into outbox (product_id, subscription_id, round, lane, kind, version,
+                     not_before, state, fence, tries, unknown)
+                   select :product, n, 1, 'notice', 'notice.ask', 1, :now, 'pending', 0, 0, 0
+                   from generate_series(1, 5000) n"""
+            ),
+            {"product": town.product.id, "now": town.clock.now()},
+        )
+        before = connection.execute(text(fetched)).scalar_one()
+        found = outbox.due(connection, town.product.id, Lane.NOTICE, kinds, town.clock.now(), 10)
+        read = connection.execute(text(fetched)).scalar_one() - before
+    assert [len(found), found[0].subscription_id] == [10, 1]
+    assert 10 <= read <= 1000
 
 
 def test_rounds_that_somebody_holds_are_not_free(town: Town) -> None:

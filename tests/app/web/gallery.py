@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from app.engine.effects import BILLING, Effects
-from app.lifecycle.case import Declined, Reach, StopReminders, Undelivered
+from app.engine.effects import Effects
+from app.lifecycle.case import Declined, Lane, Reach, StopReminders, Undelivered
 from tests.snapshot import Snapshot
 from tests.world import YEAR, Town, row
 
@@ -80,7 +80,7 @@ def settles(town: Town) -> None:
 
 
 def claims(town: Town) -> None:
-    Effects(town.database, town.clock, town.links).claim(town.key, BILLING, 10)
+    Effects(town.database, town.clock, town.links).claim(town.key, Lane.BILLING, 10)
 
 
 def declines(town: Town) -> None:

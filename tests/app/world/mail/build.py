@@ -1,12 +1,14 @@
 """A brand, a brief, and a mail as a mail program reads it."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from html.parser import HTMLParser
 from typing import Any
+
+from msgspec.structs import replace
 
 from app.world.mail.brief import Brand, Brief
 from app.world.mail.compose import Composer
