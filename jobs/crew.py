@@ -24,7 +24,7 @@ from jobs.broker import QUEUE
 from jobs.outbox import Worker
 from jobs.sweep import sweep
 
-STINT = timedelta(seconds=15)
+STINT = timedelta(seconds=5)
 """How long one call works before it gives way to others; well under the lease of a claim."""
 SAY = log.logger("worker")
 

@@ -8,7 +8,7 @@ On the test clock it also walks: the clock stands until nothing is due, then it 
 next moment at which something is. Where it is to go is kept in the database too.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from math import ceil
@@ -32,9 +32,11 @@ HURRY = timedelta(milliseconds=100)
 """Between two looks while the test clock is being walked, where there is no news."""
 SEEN_EVERY = timedelta(seconds=5)
 HANGS_AFTER = timedelta(seconds=60)
-A_HANDFUL = 500
+A_HANDFUL = 125
 """So many rows are worth another pair of hands."""
 MOST_HANDS = 8
+MOST_WAITING = 32
+"""With so many calls that nobody has taken up yet, no more are made: there may be no workers."""
 LOOK_AGAIN = timedelta(seconds=15)
 """A job that found nothing it could do is called again after this long."""
 CALL_AGAIN = timedelta(seconds=3)
@@ -127,13 +129,27 @@ class Leader:
         now, wall = self.scheduler.clock.now(), self.scheduler.clock.wall()
         self._charge(now)
         runs = self._runs()
-        free = MOST_HANDS * len(JOBS) - self.scheduler.waker.waiting()
-        for each in running.due(self.session, now, wall):
-            for job in JOBS:
-                last = runs.get((each.product_id, job))
-                if free > 0 and self._wanted(each, job, last, wall):
-                    free -= self._call(each, job, last, wall)
+        wanted = [
+            (each, job, runs.get((each.product_id, job)))
+            for each in running.due(self.session, now, wall)
+            for job in JOBS
+        ]
+        self._call_in_turn([one for one in wanted if self._wanted(*one, wall)], wall)
         self._tidy(wall)
+
+    def _call_in_turn(self, wanted: Sequence[tuple[Due, str, Run | None]], wall: datetime) -> None:
+        """Call a hand for each, who was called longest ago first; more hands only where it is calm.
+
+        So a product with a campaign takes what the others leave, and never their turn.
+        """
+        waiting = self.scheduler.waker.waiting()
+        in_turn = sorted(wanted, key=lambda one: self._called(one[0], one[1]))
+        in_turn = in_turn[: max(0, MOST_WAITING - waiting)]
+        spare = MOST_HANDS - waiting - len(in_turn)
+        for each, job, last in in_turn:
+            more = max(0, min(spare, _hands(each, job, last) - 1))
+            spare -= more
+            self._call(each, job, wall, 1 + more)
 
     def _wanted(self, each: Due, job: str, last: Run | None, wall: datetime) -> bool:
         ended = last.finished_at if last else LONG_AGO
@@ -155,17 +171,15 @@ class Leader:
 
     def _unanswered(self, each: Due, job: str, ended: datetime, wall: datetime) -> bool:
         """Say whether no call is under way: the last was answered, or is taken for lost."""
-        called = self.called.get((each.product_id, job), LONG_AGO)
+        called = self._called(each, job)
         return ended >= called or wall - called >= self.scheduler.call_again
 
-    def _call(self, each: Due, job: str, last: Run | None, wall: datetime) -> int:
-        """Call as many hands as the work is worth; give how many."""
-        hands = max(1, min(MOST_HANDS, ceil(each.waiting(job) / A_HANDFUL)))
-        if job == SWEEP and last is not None and not last.idle:
-            hands = 2  # it ran out of time: a campaign
+    def _called(self, each: Due, job: str) -> datetime:
+        return self.called.get((each.product_id, job), LONG_AGO)
+
+    def _call(self, each: Due, job: str, wall: datetime, hands: int = 1) -> None:
         self.called[each.product_id, job] = wall
         self.scheduler.waker.wake(job, each.product_id, self.term, hands)
-        return hands
 
     def _runs(self) -> dict[tuple[int, str], Run]:
         return {(run.product_id, run.job): run for run in running.runs(self.session)}
@@ -200,7 +214,7 @@ class Leader:
             last = runs.get((each.product_id, EVERYTHING))
             ended = last.finished_at if last else LONG_AGO
             if self._unanswered(each, EVERYTHING, ended, wall):
-                self._call(each, EVERYTHING, last, wall)
+                self._call(each, EVERYTHING, wall)
         if not busy and not any(each.claimed for each in found):
             self._move(clock, until)
             return timedelta()
@@ -221,6 +235,13 @@ class Leader:
         if not ahead:
             return None
         return LONG_AGO + ceil((min(ahead) - LONG_AGO) / clock.step) * clock.step
+
+
+def _hands(each: Due, job: str, last: Run | None) -> int:
+    """Say how many hands the work is worth."""
+    if job == SWEEP and last is not None and not last.idle:
+        return 2  # it ran out of time: a campaign
+    return max(1, ceil(each.waiting(job) / A_HANDFUL))
 
 
 def _settled(each: Due, runs: dict[tuple[int, str], Run], now: datetime) -> bool:

@@ -19,7 +19,7 @@ from app import guards
 from app.engine.door import PUT_OFF, Batch, set_timers
 from app.guards import BY_HAND, Allowance, Crowd
 from app.lifecycle.case import Case, Stage, Tick, Verdict
-from app.store import cases, due, products
+from app.store import cases, due, pace, products
 from app.store.database import Database
 from app.store.due import BEGINNING, DueTimer
 from app.store.products import Product
@@ -195,7 +195,7 @@ class Sweeper:
         left = self._allowance(connection, product, 0).left
         if until is None or left >= guards.UNLIMITED:
             return False
-        return due.count_timers(connection, product.id, until, left + 1) > left
+        return pace.more_due(connection, product.id, until, left)
 
     def _timer_batch(
         self,

@@ -99,16 +99,6 @@ def delete_timers(connection: Connection, places: Sequence[str]) -> None:
         cursor(connection).execute("delete from timer where ctid = any(%s::tid[])", (list(places),))
 
 
-def count_timers(connection: Connection, product_id: int, until: datetime, most: int) -> int:
-    """Count the timers due until a moment, up to `most`."""
-    return _one(
-        connection,
-        """select count(*) from (select 1 from timer
-           where product_id = %s and due_at <= %s limit %s) due""",
-        (product_id, until, most),
-    )
-
-
 def rounds(  # noqa: PLR0913 - a key range
     connection: Connection,
     product_id: int,
@@ -160,8 +150,8 @@ def next_moment(connection: Connection, now: datetime) -> datetime | None:
                where product_id = p.id and version = p.policy_version
                union all select (day + 1)::timestamp at time zone 'UTC' from quota
                where product_id = p.id and taken > 0) paced
-             where paced.first > %(now)s and exists (
-               select 1 from timer where product_id = p.id and due_at <= %(now)s)) due""",
+             where paced.first > %(now)s and %(now)s >= (
+               select min(due_at) from timer where product_id = p.id)) due""",
         {"now": now},
     )
     row = run.fetchone()

@@ -34,6 +34,7 @@ class Calls:
     crew: Crew | None = None
     made: list[tuple[str, int, int]] = field(default_factory=list)
     lost: int = 0
+    untaken: int = 0
 
     def wake(self, job: str, product_id: int, term: int, hands: int = 1) -> None:
         self.made += [(job, product_id, term)] * hands
@@ -44,7 +45,7 @@ class Calls:
                 self.crew.called(job, product_id, term)
 
     def waiting(self) -> int:
-        return 0
+        return self.untaken
 
     @property
     def jobs(self) -> list[str]:
@@ -263,11 +264,46 @@ def test_much_work_gets_many_hands(town: Town, beside: Session) -> None:
     beside.execute(
         "insert into outbox (product_id, subscription_id, round, lane, kind, version, not_before,"
         " state, fence, tries, unknown) select product_id, 1000 + n, 1, 'notice', kind, 1,"
-        " not_before, 'pending', 0, 0, 0 from outbox, generate_series(1, 900) n"
+        " not_before, 'pending', 0, 0, 0 from outbox, generate_series(1, 300) n"
     )
     calls = Calls()
     leader(town, calls, beside)._watch()
-    assert calls.jobs.count("notice") == 2
+    assert calls.jobs.count("notice") == 3
+
+
+def busy(town: Town, beside: Session, many: int = 5000) -> None:
+    """Put a product in the middle of a campaign."""
+    town.join(row("ada"))
+    town.sweep()
+    beside.execute(
+        "insert into outbox (product_id, subscription_id, round, lane, kind, version, not_before,"
+        " state, fence, tries, unknown) select product_id, 1000 + n, 1, 'notice', kind, 1,"
+        " not_before, 'pending', 0, 0, 0 from outbox, generate_series(1, %s) n",
+        (many,),
+    )
+
+
+def test_a_campaign_takes_what_the_others_leave(town: Town, beside: Session) -> None:
+    radio = Town.founded(town.database, town.clock, town.links, "radio")
+    busy(town, beside)
+    calls = Calls()
+    leads = leader(town, calls, beside)
+    leads._watch()
+    assert calls.jobs.count("notice") == scheduler.MOST_HANDS - 2  # the sweeps of both
+
+    radio.join(row("bob"))
+    radio.sweep()
+    calls.made.clear()
+    calls.untaken = scheduler.MOST_WAITING - 1
+    town.clock.advance(scheduler.CALL_AGAIN)
+    leads._watch()
+    assert [(job, number) for job, number, _ in calls.made] == [("notice", radio.product.id)]
+
+    calls.made.clear()
+    calls.untaken = scheduler.MOST_WAITING
+    town.clock.advance(scheduler.CALL_AGAIN)
+    leads._watch()
+    assert calls.made == []
 
 
 def note(town: Town, job: str, *, did: int, idle: bool = True) -> None:
