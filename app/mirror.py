@@ -29,9 +29,10 @@ from app.lifecycle.case import (
     Told,
     Verdict,
 )
+from app.rows import Facts
 from app.store import cases, population, products
 from app.store.database import Database
-from app.store.population import Facts, Known
+from app.store.population import Known
 from app.store.products import Product
 from app.world.billing import sandbox
 

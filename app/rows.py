@@ -7,7 +7,8 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -16,7 +17,6 @@ from babel.numbers import list_currencies
 from email_validator import EmailNotValidError, validate_email
 
 from app import personal
-from app.store.population import Facts
 
 REQUIRED = (
     "id",
@@ -38,6 +38,30 @@ INTERVALS = ("day", "week", "month", "year")
 LONGEST = 200
 MOST = 10**15
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One subscription as billing tells it; `told` is a digest of exactly what it said.
+
+    `told_at` is the moment at which that was so; None where the teller cannot say.
+    """
+
+    external_id: str
+    customer: str | None
+    status: str
+    plan: str
+    country: str
+    interval: str
+    amount: int
+    currency: str
+    started_on: date
+    renews_at: datetime | None
+    email: str | None
+    locale: str
+    timezone: str
+    told: bytes
+    told_at: datetime | None = None
 
 
 class RowRefused(ValueError):

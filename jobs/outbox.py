@@ -14,10 +14,11 @@ from app.errors import Refused
 from app.lifecycle.case import Lane
 from app.store import outbox, products
 from app.store.database import Database
-from app.world.billing.connector import (
+from app.world.connector import (
     REACHED,
     UNKNOWN,
-    Connector,
+    Acts,
+    Away,
     Order,
     Standing,
     settled,
@@ -44,7 +45,7 @@ class Worker:
     clock: Clock
     effects: Effects
     relay: Relay
-    connector: Callable[[str], Connector]
+    connector: Callable[[str], Acts]
     composer: Composer = field(default_factory=Composer)
     before_act: Callable[[Task], None] = lambda _: None
     after_act: Callable[[Task], None] = lambda _: None
@@ -176,15 +177,19 @@ class Worker:
         return True
 
 
-def _acted(connector: Connector, task: Task) -> Result:
+def _acted(connector: Acts, task: Task) -> Result:
     """Carry out one act; what a connector raises says nothing about what billing did."""
     try:
         return _act(connector, task)
+    except Away as away:
+        # Nothing was tried: it could not even be asked what became of an earlier try.
+        later = Later(away.reason, retry_after=away.retry_after)
+        return Result(task, later, begun=False)
     except Exception as error:  # noqa: BLE001 - one poisoned act must not stop the others
         return Result(task, Later(f"connector failed: {type(error).__name__}", unknown=True))
 
 
-def _act(connector: Connector, task: Task) -> Result:
+def _act(connector: Acts, task: Task) -> Result:
     """Carry out one act, read back first where an earlier try has no known outcome."""
     order = task.order
     if order is None:

@@ -17,7 +17,7 @@ from app.store.database import Database
 from app.store.products import Product
 from app.store.tables import metadata
 from app.world.billing import sandbox
-from app.world.billing.connector import Connector, Order, Standing
+from app.world.connector import Acts, Order, Standing
 from app.world.outcome import Done, Later, Outcome
 from tests.world import ACTOR, Town
 
@@ -162,7 +162,7 @@ class OddBilling:
     """The sandbox behind a line that can be cut before an act, after it, or while reading."""
 
     def __init__(self, town: Town) -> None:
-        self.real: Connector = sandbox.Sandbox(town.database.engine)
+        self.real: Acts = sandbox.Sandbox(town.database.engine, town.key)
         self.orders: list[Order] = []
         self.instead: Callable[[Order], Outcome] | None = None
         self.cut_after = False

@@ -48,7 +48,6 @@ LAYERS = (
         "app.usage",
         "app.mirror",
         "app.inbox",
-        "app.rows",
         "app.forecast",
     },
     {"app.store", "app.world"},
@@ -59,6 +58,7 @@ LAYERS = (
         "app.clock",
         "app.embedded",
         "app.personal",
+        "app.rows",
         "app.log",
     },
     {"app.lifecycle"},
@@ -74,7 +74,7 @@ NEIGHBOURS = {
     ("app.usage", "app.engine"),
     ("app.mirror", "app.engine"),
     ("app.inbox", "app.mirror"),
-    ("app.inbox", "app.rows"),
+    ("app.rows", "app.personal"),
     ("app.forecast", "app.engine"),
 }
 # Below, and strangers all the same.

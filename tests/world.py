@@ -200,7 +200,7 @@ class Town:
             self.clock,
             effects,
             self.relay,
-            lambda _: sandbox.Sandbox(self.database.engine),
+            lambda _: sandbox.Sandbox(self.database.engine, self.key),
         )
 
     def deliver(self) -> None:

@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
@@ -25,9 +26,8 @@ from app.store import migrate, products, testclock
 from app.store.database import Database
 from app.store.webhooks import live_endpoints
 from app.usage import Intake
-from app.world.billing import sandbox
-from app.world.billing.connector import Connector
-from app.world.billing.standard import Standard
+from app.world import billing
+from app.world.connector import Connector, Site
 from app.world.hooks import Sender
 from app.world.mail.relay import open_relay
 from jobs.hooks import Hooks
@@ -136,21 +136,42 @@ class Installation:
         return Sender(self.clock, local=self.settings.clock == "test")
 
     def connector(self, product: str) -> Connector:
-        """Give the connector of a product, with what its billing system needs."""
+        """Give the connector of a product; Refused names what its billing system lacks."""
         with self.database.transaction() as connection:
             row = products.row_of(connection, product)
             endpoints = live_endpoints(connection, row.id)
-        if row.billing == "sandbox":
-            return sandbox.Sandbox(self.database.engine)
-        if row.billing != "standard":
-            raise Refused(f"there is no connector for {row.billing!r} yet", "use --billing sandbox")
-        for each in endpoints:
-            if products.BILLING in each.types:
-                return Standard(self.sender, each.url, each.secrets)
-        raise Refused(
-            f"{product} has no endpoint that takes commands for billing",
-            f"run `reconfirm endpoint add {product} URL --type billing`",
+        found = billing.system(row.billing)
+        if found is None:
+            raise Refused(
+                f"there is no connector for {row.billing!r}",
+                f"install the release that has it, or use one of {', '.join(billing.names())}",
+            )
+        taking = [each for each in endpoints if products.BILLING in each.types]
+        return found.connect(
+            Site(
+                product,
+                self.clock,
+                self.database.engine,
+                self.sender,
+                key=_read_key(row.billing_key_file),
+                commands=next(((each.url, each.secrets) for each in taking), None),
+                settings=row.billing_settings,
+                base_url=self.settings.base_url,
+            )
         )
+
+
+def _read_key(path: str) -> str | None:
+    """Give the API key a file holds; None where none is set."""
+    if not path:
+        return None
+    try:
+        return Path(path).read_text().strip() or None
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(
+            f"the file of the billing key cannot be read: {type(error).__name__}",
+            "put the key there, readable for this account, or set billing_key_file anew",
+        ) from None
 
 
 @contextmanager

@@ -14,12 +14,13 @@ from app.cli.actor import actor_option, json_option
 from app.cli.installation import Installation, installed, print_json, product_of, say
 from app.errors import NotFound, Refused
 from app.guards import BY_HAND
+from app.inbox import STANDARD, speaks
 from app.mirror import needs_replan, replan
 from app.store import cases, migrate, products
 from app.store.cases import HistoryWrite
 from app.usage import DEFAULT_FEED
+from app.world import billing
 
-BILLINGS = ("sandbox", "standard")
 SETTABLE = {
     "name": r".{1,100}",
     "from": r"[^@\s<>]+@[^@\s<>]+",
@@ -32,6 +33,8 @@ SETTABLE = {
     "approvals": r"[12]",
 }
 COLUMNS = {"from": "from_address"}
+BILLING = "billing."
+"""Before the name of what a product sets for its billing system."""
 LONGEST_WHY = 200
 
 
@@ -57,14 +60,15 @@ def product() -> None:
 @click.option("--name", required=True, help="What subscribers know it as.")
 @click.option(
     "--billing",
-    type=click.Choice(BILLINGS),
+    "system",
+    type=click.Choice(billing.names()),
     default="sandbox",
     show_default=True,
     help="The billing system.",
 )
 @json_option
 @actor_option
-def add(key: str, name: str, billing: str, as_json: bool, actor: str) -> None:
+def add(key: str, name: str, system: str, as_json: bool, actor: str) -> None:
     """Add a product; prints its webhook address and a fresh signing secret, once."""
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,40}", key):
         raise click.BadParameter("a key is lower-case letters, digits and dashes, such as tv")
@@ -72,10 +76,11 @@ def add(key: str, name: str, billing: str, as_json: bool, actor: str) -> None:
     secret = signing.new_secret()
     with installed() as parts:
         with parts.database.transaction() as connection:
-            number = products.add(connection, key, name, billing, parts.clock.now())
+            number = products.add(connection, key, name, system, parts.clock.now())
             products.change(connection, number, {"signing_secrets": [secret]})
             _note(connection, parts, number, "product_added", actor)
-        address = f"{parts.settings.base_url}/webhooks/{key}/standard"
+        speaker = system if speaks(system) else STANDARD
+        address = f"{parts.settings.base_url}/webhooks/{key}/{speaker}"
     facts = {"product": key, "webhook": address, "signing_secret": secret}
     if as_json:
         print_json(facts)
@@ -115,20 +120,47 @@ def _facts(each: products.Product) -> dict[str, Any]:
 @actor_option
 def set_product(key: str, values: tuple[str, ...], actor: str) -> None:
     """Set what notices and connectors need, such as from=hello@tv.example timezone=Europe/Paris."""
-    given = dict(_setting(each) for each in values)
+    pairs = [_pair(each) for each in values]
+    own = {name: value for name, value in pairs if not name.startswith(BILLING)}
+    theirs = {name: value for name, value in pairs if name.startswith(BILLING)}
+    given = dict(_setting(name, value) for name, value in own.items())
     with installed() as parts, parts.database.transaction() as connection:
         row = products.row_of(connection, key)
+        if theirs:
+            given["billing_settings"] = row.billing_settings | _of_billing(row.billing, theirs)
         products.change(connection, row.id, given)
         _note(connection, parts, row.id, "product_set", actor)
-    click.echo(f"product {key}: {', '.join(sorted(given))} set")
+    said = sorted({COLUMNS.get(name, name) for name in own} | set(theirs))
+    click.echo(f"product {key}: {', '.join(said)} set")
 
 
-def _setting(text: str) -> tuple[str, Any]:
+def _pair(text: str) -> tuple[str, str]:
     name, sign, value = text.partition("=")
-    if not sign or name not in SETTABLE:
-        raise click.BadParameter(f"{text!r}: write NAME=VALUE, a name out of {', '.join(SETTABLE)}")
+    if not sign or (name not in SETTABLE and not name.startswith(BILLING)):
+        names = f"{', '.join(SETTABLE)}, {BILLING}…"
+        raise click.BadParameter(f"{text!r}: write NAME=VALUE, a name out of {names}")
+    return name, value
+
+
+def _setting(name: str, value: str) -> tuple[str, Any]:
     _check_value(name, value)
     return COLUMNS.get(name, name), int(value) if name == "approvals" else value
+
+
+def _of_billing(system: str, given: dict[str, str]) -> dict[str, str]:
+    """Give settings of a product's billing system, checked by what it allows."""
+    found = billing.system(system)
+    allowed = found.settings if found else {}
+    settings = {name.removeprefix(BILLING): value for name, value in given.items()}
+    for name, value in settings.items():
+        if name not in allowed:
+            there = ", ".join(BILLING + each for each in allowed) or "none"
+            raise click.BadParameter(f"{system} has no setting {BILLING}{name}; there are: {there}")
+        if not re.fullmatch(allowed[name], value):
+            raise click.BadParameter(
+                f"{BILLING}{name}: {value[:60]!r} is not one of {allowed[name]}"
+            )
+    return settings
 
 
 def _check_value(name: str, value: str) -> None:

@@ -43,7 +43,7 @@ from app.store import outbox, pace, population, products
 from app.store.database import Database
 from app.store.outbox import Row
 from app.store.products import Product
-from app.world.billing.connector import REACHED, UNKNOWN, Order, Standing
+from app.world.connector import REACHED, UNKNOWN, Order, Standing
 from app.world.mail.brief import Brand, Brief
 from app.world.outcome import Done, Later, No, Outcome
 

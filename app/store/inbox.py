@@ -49,16 +49,17 @@ class Entry:
     has_body: bool
 
 
-_SECRETS = "select id, signing_secrets from product where key = %s"
+_SECRETS = """select id, signing_secrets from product
+              where key = %s and (billing = %s or %s = 'standard')"""
 _SECRETS_LOCKED = f"{_SECRETS} for update"
 
 
 def signing_secrets(
-    connection: Connection, product_key: str, *, lock: bool = False
+    connection: Connection, product_key: str, source: str = "standard", *, lock: bool = False
 ) -> tuple[int, list[str]] | None:
-    """Give a product's id and its secrets, newest first; None where there is no such product."""
+    """Give a product's id and its secrets, newest first; None where it has no such source."""
     run = cursor(connection)
-    run.execute(_SECRETS_LOCKED if lock else _SECRETS, (product_key,))
+    run.execute(_SECRETS_LOCKED if lock else _SECRETS, (product_key, source, source))
     row = run.fetchone()
     return (row[0], list(row[1])) if row else None
 
@@ -150,19 +151,20 @@ def failed(connection: Connection, product_id: int) -> list[int]:
     return [row[0] for row in run.fetchall()]
 
 
-def locked(connection: Connection, number: int) -> tuple[str, str, bytes | None] | None:
-    """Lock a message; give its product's key, its state and its body.
+def locked(connection: Connection, number: int) -> tuple[str, str, str, bytes | None] | None:
+    """Lock a message; give its product's key, its source, its state and its body.
 
     None where there is none, or where somebody else has it in hand.
     """
     run = cursor(connection)
     run.execute(
-        """select p.key, i.state, i.body from inbox i join product p on p.id = i.product_id
+        """select p.key, i.source, i.state, i.body
+           from inbox i join product p on p.id = i.product_id
            where i.id = %s for update of i skip locked""",
         (number,),
     )
     row = run.fetchone()
-    return (row[0], row[1], row[2]) if row else None
+    return (row[0], row[1], row[2], row[3]) if row else None
 
 
 def forget(connection: Connection, before: datetime, limit: int) -> int:

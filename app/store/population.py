@@ -8,31 +8,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.lifecycle.case import Reach
+from app.rows import Facts
 from app.store.database import cursor
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """One subscription as billing tells it; `told` is a digest of exactly what it said.
-
-    `told_at` is the moment at which that was so; None where the teller cannot say.
-    """
-
-    external_id: str
-    customer: str | None
-    status: str
-    plan: str
-    country: str
-    interval: str
-    amount: int
-    currency: str
-    started_on: date
-    renews_at: datetime | None
-    email: str | None
-    locale: str
-    timezone: str
-    told: bytes
-    told_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,8 @@ product = Table(
     Column("locale", Text, nullable=False, server_default="en"),
     Column("timezone", Text, nullable=False, server_default="UTC"),
     Column("billing_key_file", Text, nullable=False, server_default=""),
+    # What else the connector of the product has been told, by name.
+    Column("billing_settings", JSONB, nullable=False, server_default="{}"),
     Column("approvals", SmallInteger, nullable=False, server_default="1"),
     Column("signing_secrets", JSONB, nullable=False, server_default="[]"),
     Column("policy_version", Integer),
@@ -324,6 +326,21 @@ clock = Table(
     CheckConstraint("one", name="one"),
 )
 
+# --- billing ------------------------------------------------------------------------------------
+
+look = Table(
+    "look",
+    metadata,
+    _product(primary_key=True),
+    Column("external_id", Text, primary_key=True),
+    Column("wanted_at", Moment, nullable=False),
+    Column("not_before", Moment, nullable=False),
+    Column("hints", Integer, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("error", Text),
+    Index("look_due_idx", "product_id", "not_before", "external_id"),
+)
+
 # --- the running service ---------------------------------------------------------------------
 
 leader = Table(
@@ -489,6 +506,7 @@ sandbox_charge = Table(
     Column("charged_at", Moment, primary_key=True),
     Column("amount", BigInteger, nullable=False),
     Column("currency", Text, nullable=False),
+    Column("refunded", BigInteger, nullable=False, server_default="0"),
 )
 
 sandbox_act = Table(

@@ -7,18 +7,24 @@ learns nothing. 200 is answered when what was said is committed, and never befor
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from app.inbox import Inbox, Reply, Result
+from app.inbox import Inbox, Reply, Result, speaks
 from app.signing import NotSigned
 from app.web.problems import Problem
+from app.world import billing
 
 LARGEST = 256 * 1024
 PLAIN_CODINGS = ("", "identity")
 _KEY = re.compile(r"[a-z][a-z0-9-]{0,40}")
 NO_PRODUCT = ""
+HOW_TO_SIGN = (
+    "Sign the body as the billing system does (Standard Webhooks 1.0 for `standard`), with a secret"
+    " of this product and a timestamp of now."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,24 +36,19 @@ class Inbound:
     def blueprint(self) -> Blueprint:
         """Give the routes."""
         routes = Blueprint("inbound", __name__)
-        routes.add_url_rule(
-            "/webhooks/<product>/standard", "standard", self.standard, methods=["POST"]
-        )
+        for system in filter(speaks, billing.names()):
+            rule = f"/webhooks/<product>/{system}"
+            routes.add_url_rule(rule, system, partial(self.take, system), methods=["POST"])
         return routes
 
-    def standard(self, product: str) -> ResponseReturnValue:
-        """Take in one message of the generic billing system."""
+    def take(self, system: str, product: str) -> ResponseReturnValue:
+        """Take in one message of a billing system."""
         body = _body()
         key = product if _KEY.fullmatch(product) else NO_PRODUCT
         try:
-            reply = self.inbox.receive(key, request.headers, body)
+            reply = self.inbox.receive(key, request.headers, body, system)
         except NotSigned:
-            raise Problem(
-                401,
-                "not-signed",
-                "Sign the body as Standard Webhooks 1.0 says, with a secret of this product and"
-                " a timestamp of now.",
-            ) from None
+            raise Problem(401, "not-signed", HOW_TO_SIGN) from None
         return _answer(reply)
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import product
 from pathlib import Path
@@ -18,13 +19,13 @@ from app import inbox as taking
 from app.engine import door
 from app.errors import Conflict, NotFound
 from app.inbox import Inbox, Reply, Result
-from app.inbox.standard import read
 from app.lifecycle.case import Step
 from app.mirror import Mirror
 from app.personal import found_in, masked
 from app.rows import read as read_row
 from app.signing import NotSigned, new_secret, sign
 from app.store import products
+from app.world.billing.standard import read
 from tests.probe import asked, fingerprint, rows, suspended, unheeded
 from tests.snapshot import Snapshot
 from tests.world import ACTOR, START, Town, row
@@ -472,7 +473,8 @@ def test_a_defect_in_reading_is_kept_as_failed(
     def broken(*_: Any) -> Any:
         raise LookupError("ada@subscribers.example")
 
-    monkeypatch.setattr(taking.standard, "read", broken)
+    speaker = replace(taking._speaker("standard"), read=broken)
+    monkeypatch.setattr(taking, "_speaker", lambda _: speaker)
     assert send(town, body_of()) == Reply(Result.FAILED, "LookupError")
     assert states(town) == [("m1", "failed")]
     assert "ada" not in capsys.readouterr().err

@@ -21,8 +21,8 @@ from app.engine.effects import Effects
 from app.engine.sweep import Sweeper
 from app.links import Links
 from app.store.database import Database
-from app.world.billing.connector import Order, Standing
 from app.world.billing.sandbox import Sandbox
+from app.world.connector import Order, Standing
 from app.world.outcome import Done, Outcome
 from jobs import outbox
 from tests.world import RememberingRelay
@@ -114,7 +114,7 @@ def job(role: str, url: str, now: str, mails: str, die_at: int) -> int:
         clock,
         effects,
         Post(file=Path(mails), step=step),
-        lambda _: Billing(Sandbox(database.engine), step),
+        lambda product: Billing(Sandbox(database.engine, product), step),
         before_act=step,
         after_act=step,
     ).until_idle()

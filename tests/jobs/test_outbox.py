@@ -11,7 +11,7 @@ import pytest
 from app.engine.effects import Effects, Task
 from app.errors import Refused
 from app.lifecycle.case import Lane
-from app.world.billing.connector import Connector
+from app.world.connector import Acts
 from app.world.outcome import Done, Later, No, Outcome
 from jobs.outbox import Worker
 from tests.probe import (
@@ -39,7 +39,7 @@ def ends(_: Task) -> None:
     raise Killed
 
 
-def worker(town: Town, billing: Connector | None = None, **hooks: Any) -> Worker:
+def worker(town: Town, billing: Acts | None = None, **hooks: Any) -> Worker:
     made = town.worker()
     if billing is not None:
         made.connector = lambda _: billing
@@ -127,7 +127,7 @@ def test_a_connector_that_raises_is_an_unknown_outcome_and_stops_no_other(town: 
 def test_a_connector_that_is_missing_leaves_everything_as_it_was(town: Town) -> None:
     silent(town, "ada")
 
-    def none(_: str) -> Connector:
+    def none(_: str) -> Acts:
         raise Refused("there is no connector")
 
     made = worker(town)

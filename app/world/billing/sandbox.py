@@ -7,12 +7,22 @@ is told things only through the connector. It can be asked who was charged when.
 import calendar
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
-from app.world.billing.connector import REACHED, Order, Standing
+from app.world.connector import (
+    REACHED,
+    Capabilities,
+    Charge,
+    Order,
+    Page,
+    Repayment,
+    Standing,
+    System,
+    TellsNothing,
+)
 from app.world.outcome import Done, No, Outcome
 
 DAYS = {"day": 1, "week": 7}
@@ -193,12 +203,22 @@ def acts(connection: Connection, product: str) -> list[tuple[str, str, datetime,
 # --- the connector -------------------------------------------------------------------------
 
 
-class Sandbox:
-    """The connector to it."""
+CAPABILITIES = Capabilities(lists=False)
+"""Its accounts know no person: they were opened from the mirror, and cannot fill it."""
+A_PAGE = 500
+NOBODY = ""
+"""Comes before every id, so that charges of the moment itself are given."""
 
-    def __init__(self, engine: Engine) -> None:
+
+class Sandbox(TellsNothing):
+    """The connector to it, for one product."""
+
+    capabilities = CAPABILITIES
+
+    def __init__(self, engine: Engine, product: str) -> None:
         """Take the database its account book lies in."""
         self.engine = engine
+        self.product = product
 
     def carry_out(self, order: Order) -> Outcome:
         """Act once for each key."""
@@ -221,6 +241,86 @@ class Sandbox:
         with self.engine.begin() as connection:
             row = _locked(connection, order.product, order.subscription)
             return None if row is None else Standing(row.state, row.paid_until)
+
+    def charges(self, since: datetime, after: str | None) -> Page[Charge]:
+        """Give charges in the order in which they were made."""
+        at, who = _place(after) if after else (since, NOBODY)
+        with self.engine.begin() as connection:
+            rows = connection.execute(
+                text(
+                    """select external_id, charged_at, amount, currency, refunded
+                       from sandbox_charge where product_key = :product
+                         and (charged_at, external_id) > (:at, :who)
+                       order by charged_at, external_id limit :most"""
+                ),
+                {
+                    "product": self.product,
+                    "at": at,
+                    "who": who,
+                    "most": A_PAGE,
+                },
+            ).all()
+        found = tuple(
+            Charge(
+                _charge_id(row.external_id, row.charged_at),
+                row.external_id,
+                row.charged_at,
+                row.amount,
+                row.currency,
+                row.refunded,
+            )
+            for row in rows
+        )
+        return Page(found, found[-1].id if len(found) == A_PAGE else None)
+
+    def refund(self, repayment: Repayment) -> Outcome:
+        """Give back once for each key, and never more than was taken."""
+        at, who = _place(repayment.charge)
+        values = {
+            "product": self.product,
+            "subscription": who,
+            "at": at,
+            "amount": repayment.amount,
+            "key": repayment.key,
+        }
+        with self.engine.begin() as connection:
+            _locked(connection, self.product, who)
+            if connection.execute(
+                text(
+                    """update sandbox_act set replays = replays + 1
+                       where product_key = :product and idempotency_key = :key"""
+                ),
+                values,
+            ).rowcount:
+                return Done()
+            done = connection.execute(
+                text(
+                    """update sandbox_charge set refunded = refunded + :amount
+                       where product_key = :product and external_id = :subscription
+                         and charged_at = :at and refunded + :amount <= amount"""
+                ),
+                values,
+            )
+            if not done.rowcount:
+                return No("no such charge, or less of it is left")
+            connection.execute(
+                text(
+                    """insert into sandbox_act (product_key, idempotency_key, external_id, act, at,
+                         state, replays)
+                       values (:product, :key, :subscription, 'refund', :at, 'refunded', 0)"""
+                ),
+                values,
+            )
+        return Done()
+
+
+def _charge_id(subscription: str, at: datetime) -> str:
+    return f"{at.astimezone(UTC).isoformat()}/{subscription}"
+
+
+def _place(charge: str) -> tuple[datetime, str]:
+    at, _, subscription = charge.partition("/")
+    return datetime.fromisoformat(at), subscription
 
 
 def _locked(connection: Connection, product: str, subscription: str) -> Any:
@@ -291,3 +391,6 @@ def avoided(connection: Connection, product: str, now: datetime) -> dict[str, tu
         count, minor = found.get(row.currency, (0, 0))
         found[row.currency] = (count + many, minor + many * row.amount)
     return found
+
+
+SYSTEM = System("none: a sandbox to try things on", lambda site: Sandbox(site.engine, site.product))

@@ -1,20 +1,39 @@
 """Any billing system that takes signed messages: Standard Webhooks, both ways.
 
-The commands `billing.suspend`, `billing.resume` and `billing.cancel` go to the one endpoint of the
-product that wants them. The message id is the order's key and the body the same on every try, so
-a receiver that remembers ids acts once. A 2xx says that it is done; its answer may say until when
-the time already paid lasts: `{"paid_until": "2026-10-01T00:00:00Z"}`. What comes back by itself,
-`subscription.paused`, `resumed` or `canceled` at our webhook, is how an unknown outcome is read.
+Out: the commands `billing.suspend`, `billing.resume` and `billing.cancel` go to the one endpoint of
+the product that wants them. The message id is the order's key and the body the same on every try,
+so a receiver that remembers ids acts once. A 2xx says that it is done; its answer may say until
+when the time already paid lasts: `{"paid_until": "2026-10-01T00:00:00Z"}`. What comes back by
+itself, `subscription.paused`, `resumed` or `canceled`, is how an unknown outcome is read.
 
     {"type": "billing.suspend", "timestamp": "…", "data": {"subscription": "sub_1"}}
+
+In: the messages `subscription.*`. The subscription in `data` has the fields of the import file.
+What may also stand in an object `customer` (its id, and email, locale, country, timezone) counts
+where the field itself is missing, null or empty. The type decides the status: `canceled` is
+canceled whatever `status` says.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from app.world.billing.connector import PAID_UNTIL, Order, Standing
+from app import rows, signing
+from app.errors import Refused
+from app.rows import Facts, RowRefused
+from app.world.connector import (
+    PAID_UNTIL,
+    Capabilities,
+    Event,
+    Order,
+    Site,
+    Standing,
+    System,
+    TellsNothing,
+)
+from app.world.document import Unreadable, parsed
 from app.world.hooks import Answer, Message, Sender
 from app.world.outcome import Done, Later, No, Outcome
 
@@ -22,10 +41,30 @@ AGAIN = frozenset({408, 425, 429, 503})
 """Answers that say that nothing was done, and that it may be later."""
 SERVER_ERROR = 500
 IN_A_ROW = 2
+ONE_WAY = Capabilities(asked=False, lists=False, charges=False, refunds=False)
+"""What takes commands and answers no questions."""
+CAN = "can"
+"""The setting by which a product says what its billing system can do."""
+AHEAD = timedelta(minutes=5)
+"""How far the sender's clock may be ahead of ours."""
+ALIVE = ("active", "trialing", "past_due")
+STATUSES: Mapping[str, tuple[str, ...]] = {
+    "subscription.created": (),
+    "subscription.updated": (),
+    "subscription.canceled": ("canceled",),
+    "subscription.paused": ("paused",),
+    "subscription.resumed": ALIVE,
+}
+"""The events, and the statuses each allows: any other in `data` becomes the first of them."""
+NESTED = ("email", "locale", "country", "timezone")
+LONGEST_TYPE = 100
+
+
+# --- commands out ----------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
-class Standard:
+class Standard(TellsNothing):
     """The connector to the endpoint of one product, made anew for each batch.
 
     After two commands in a row without any answer the rest of the batch is not sent: each would
@@ -35,6 +74,7 @@ class Standard:
     sender: Sender
     url: str
     secrets: Sequence[str]
+    capabilities: Capabilities = ONE_WAY
     unanswered: int = 0
 
     def carry_out(self, order: Order) -> Outcome:
@@ -83,3 +123,114 @@ def _detail(body: bytes) -> dict[str, str] | None:
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
     return None if moment.tzinfo is None else {PAID_UNTIL: moment.isoformat()}
+
+
+# --- messages in -----------------------------------------------------------------------------
+
+
+def read(body: bytes, now: datetime) -> Event:
+    """Read a body whose signature fits; nothing that it may hold raises anything."""
+    event = Event()
+    try:
+        document = parsed(body)
+        event = Event(_type(document))
+        if event.type not in STATUSES:
+            return event
+        event = replace(event, at=_moment(document.get("timestamp"), now))
+        return replace(event, facts=_facts(event, document.get("data")))
+    except Unreadable as unreadable:
+        return replace(event, wrong=str(unreadable))
+    except RowRefused as refused:
+        return replace(event, wrong=f"data.{refused.plain}")
+
+
+# --- the envelope --------------------------------------------------------------------------
+
+
+def _type(document: Mapping[str, Any]) -> str:
+    found = document.get("type")
+    if not isinstance(found, str) or not 0 < len(found) <= LONGEST_TYPE or not _is_name(found):
+        raise Unreadable("type is no name of an event: write subscription.updated")
+    return found
+
+
+def _is_name(text: str) -> bool:
+    return text.isascii() and text.replace(".", "").replace("_", "").replace("-", "").isalnum()
+
+
+def _moment(given: Any, now: datetime) -> datetime:
+    if not isinstance(given, str):
+        raise Unreadable("timestamp is missing: say when it was so, as 2026-09-08T00:00:00Z")
+    try:
+        found = rows.moment("timestamp", given)
+    except RowRefused as refused:
+        raise Unreadable(refused.plain) from None
+    if found > now + AHEAD:
+        raise Unreadable("timestamp lies in the future: set the clock of the sender, send again")
+    return found
+
+
+# --- the subscription ------------------------------------------------------------------------
+
+
+def _facts(event: Event, data: Any) -> Facts:
+    if not isinstance(data, dict):
+        raise Unreadable("data is missing: put the subscription there, as an object")
+    fields = {name: _text(name, data.get(name)) for name in rows.REQUIRED}
+    fields["customer"] = _customer(fields, data.get("customer"))
+    allowed = STATUSES[str(event.type)]
+    if allowed and fields["status"] not in allowed:
+        fields["status"] = allowed[0]
+    return rows.read(fields, event.at)
+
+
+def _customer(fields: dict[str, str], given: Any) -> str:
+    """Give the customer's id; an object of theirs fills what the subscription does not say."""
+    if not isinstance(given, dict):
+        return _text("customer", given)
+    for name in NESTED:
+        fields[name] = fields[name] or _text(name, given.get(name), f"customer.{name}")
+    return _text("id", given.get("id"), "customer.id")
+
+
+def _text(name: str, given: Any, path: str = "") -> str:
+    """Give a field as the import file has it: text, or the digits of an amount."""
+    if given is None:
+        return ""
+    if isinstance(given, str):
+        return given
+    if name == "amount" and isinstance(given, int) and not isinstance(given, bool):
+        return _digits(given)
+    mend = "write a whole number or its digits" if name == "amount" else "write it as text"
+    raise Unreadable(f"data.{path or name} is of another kind: {mend}")
+
+
+def _digits(number: int) -> str:
+    """Give an amount's digits; one too large for a file is written as one that is refused."""
+    return str(number) if abs(number) <= rows.MOST else str(rows.MOST + 1)
+
+
+# --- the system --------------------------------------------------------------------------------
+
+
+def _connect(site: Site) -> Standard:
+    """Connect to the endpoint that takes the product's commands."""
+    if site.commands is None:
+        raise Refused(
+            f"{site.product} has no endpoint that takes commands for billing",
+            f"run `reconfirm endpoint add {site.product} URL --type billing`",
+        )
+    url, secrets = site.commands
+    can = site.settings.get(CAN, "pause,cancel").split(",")
+    return Standard(
+        site.sender, url, secrets, replace(ONE_WAY, pause="pause" in can, cancel="cancel" in can)
+    )
+
+
+SYSTEM = System(
+    "any system that takes signed messages",
+    _connect,
+    signing.verify,
+    read,
+    {CAN: r"nothing|pause|cancel|pause,cancel"},
+)

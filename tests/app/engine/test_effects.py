@@ -16,7 +16,7 @@ from app.engine.effects import (
     released,
 )
 from app.lifecycle.case import Kind, Lane
-from app.world.billing.connector import Standing
+from app.world.connector import Standing
 from app.world.outcome import Done, Later, No
 from tests.probe import (
     DAY,

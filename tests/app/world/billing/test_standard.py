@@ -15,8 +15,8 @@ from app.rows import read as read_row
 from app.signing import new_secret
 from app.store import products
 from app.store.database import Database
-from app.world.billing.connector import Connector, Order, Standing
 from app.world.billing.standard import Standard
+from app.world.connector import Connector, Order, Standing
 from app.world.hooks import Limits, Sender
 from app.world.outcome import Done, Later, No, Outcome
 from jobs.outbox import Worker

@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
@@ -19,15 +19,15 @@ from sqlalchemy import Connection
 from app import signing
 from app.clock import Clock
 from app.errors import Conflict, NotFound
-from app.inbox import standard
-from app.inbox.standard import Event
 from app.mirror import mirror_of
 from app.personal import masked
 from app.signing import Headers, NotSigned
-from app.store import inbox, products
+from app.store import inbox, looks, products
 from app.store.database import Database
 from app.store.inbox import Message
 from app.store.products import Product
+from app.world import billing
+from app.world.connector import Event, Read, Verify
 
 
 class Result(StrEnum):
@@ -41,8 +41,8 @@ class Result(StrEnum):
     FAILED = "failed"
 
 
-SOURCE = "standard"
-ACTOR = f"billing:{SOURCE}"
+STANDARD = "standard"
+"""The messages that any product takes, whatever its billing system."""
 WAITING = (Result.FAILED, Result.UNREADABLE)
 """What a message has come to that is taken again, by itself or when it is sent again."""
 KEPT_FOR = timedelta(days=30)
@@ -67,6 +67,37 @@ class _RulesFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class _Delivery:
+    """A message as it arrived: from which system, for which product."""
+
+    source: str
+    product_key: str
+    headers: Headers
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Speaker:
+    """How the messages of one billing system are verified and read."""
+
+    verify: Verify
+    read: Read
+
+
+def speaks(source: str) -> bool:
+    """Say whether a billing system of that name sends messages."""
+    found = billing.system(source)
+    return found is not None and found.verify is not None and found.read is not None
+
+
+def _speaker(source: str) -> _Speaker:
+    found = billing.system(source)
+    if found is None or found.verify is None or found.read is None:
+        raise LookupError(source)
+    return _Speaker(found.verify, found.read)
+
+
+@dataclass(frozen=True, slots=True)
 class Inbox:
     """Takes in messages for products."""
 
@@ -75,13 +106,16 @@ class Inbox:
 
     # --- taking in ---------------------------------------------------------------------------
 
-    def receive(self, product_key: str, headers: Headers, body: bytes) -> Reply:
+    def receive(
+        self, product_key: str, headers: Headers, body: bytes, source: str = STANDARD
+    ) -> Reply:
         """Take in one delivery; when this returns, what it says is committed.
 
-        NotSigned where the signature does not fit, and where there is no such product. Two
-        deliveries of one message at once: one applies, and the other, which waits, is a duplicate.
+        NotSigned where the signature does not fit, and where there is no such product or it has
+        another billing system. Two deliveries of one message at once: one applies, and the other,
+        which waits, is a duplicate.
         """
-        work = partial(self._receive, product_key=product_key, headers=headers, body=body)
+        work = partial(self._receive, delivery=_Delivery(source, product_key, headers, body))
         try:
             return self.database.retrying(work)
         except NotSigned:
@@ -93,44 +127,53 @@ class Inbox:
     def _receive(
         self,
         connection: Connection,
-        product_key: str,
-        headers: Headers,
-        body: bytes,
+        delivery: _Delivery,
         failure: str | None = None,
     ) -> Reply:
         """Take in a delivery, or only keep it where taking it in has raised before."""
         wall = self.clock.wall()
-        product_id, secrets = inbox.signing_secrets(connection, product_key) or NO_PRODUCT
-        message_id = signing.verify(secrets or NOBODY, headers, body, wall)
-        event = standard.read(body, self.clock.now()) if not failure else self._outline(body)
+        source, body = delivery.source, delivery.body
+        system = _speaker(source)
+        found = inbox.signing_secrets(connection, delivery.product_key, source)
+        product_id, secrets = found or NO_PRODUCT
+        message_id = system.verify(secrets or NOBODY, delivery.headers, body, wall)
+        event = self._outline(system, body) if failure else system.read(body, self.clock.now())
         expected = Reply(Result.FAILED, failure) if failure else _expected(event)
         kept = _kept(body, expected.result)
         message = Message(
-            SOURCE, message_id, event.type, event.at, wall, expected.result, expected.reason, kept
+            source, message_id, event.type, event.at, wall, expected.result, expected.reason, kept
         )
         number = inbox.insert(connection, product_id, message)
         if number is None:
             return Reply(Result.DUPLICATE)
-        if event.facts is None:
+        if not event.ours or event.wrong:
             return expected
-        found = self._apply(connection, products.load(connection, product_key), event)
-        if found is not expected.result:
-            inbox.note(connection, number, found)
-        return Reply(found)
+        product = products.load(connection, delivery.product_key)
+        result = self._apply(connection, product, event, source)
+        if result is not expected.result:
+            inbox.note(connection, number, result)
+        return Reply(result)
 
-    def _outline(self, body: bytes) -> Event:
+    def _outline(self, system: _Speaker, body: bytes) -> Event:
         """Give what a message says of itself, where taking it in has raised."""
         try:
-            return replace(standard.read(body, self.clock.now()), facts=None, wrong=None)
+            said = system.read(body, self.clock.now())
+            return Event(said.type, said.at)
         except Exception:  # noqa: BLE001 - it may be the reading that raises
             return Event()
 
-    def _apply(self, connection: Connection, product: Product, event: Event) -> Result:
-        """Bring an event into the mirror and through the door; raises what the rules raise."""
+    def _apply(self, connection: Connection, product: Product, event: Event, source: str) -> Result:
+        """Bring an event into the mirror and through the door; raises what the rules raise.
+
+        What only names subscriptions has them read back.
+        """
         if event.facts is None:
-            raise _RulesFailed
+            wall = self.clock.wall()
+            looks.want(connection, product.id, event.look, event.customers, wall)
+            return Result.APPLIED
         mirror = mirror_of(product.billing, self.database, self.clock)
-        counts = mirror.bring_in(connection, product, [event.facts], ACTOR, news=True)
+        actor = f"billing:{source}"
+        counts = mirror.bring_in(connection, product, [event.facts], actor, news=True)
         if counts["failed"]:
             raise _RulesFailed
         return Result.STALE if counts["stale"] else Result.APPLIED
@@ -184,18 +227,18 @@ class Inbox:
         found = inbox.locked(connection, number)
         if found is None:
             raise _missing(connection, number)
-        product_key, state, body = found
+        product_key, source, state, body = found
         if waiting and state not in WAITING:
             raise Conflict(f"message {number} was {state} in the meantime")
         if body is None:
             raise Conflict(
                 f"the body of message {number} is no longer kept", "have its sender send it again"
             )
-        event = standard.read(body, self.clock.now())
+        event = _speaker(source).read(body, self.clock.now())
         reply = _expected(event)
-        if event.facts is not None:
+        if event.ours and not event.wrong:
             product = products.load(connection, product_key)
-            reply = Reply(self._apply(connection, product, event))
+            reply = Reply(self._apply(connection, product, event, source))
         inbox.note_again(connection, number, event.type, event.at, reply.result, reply.reason)
         return reply
 
@@ -217,7 +260,7 @@ def _expected(event: Event) -> Reply:
     """Give what an event comes to if nothing speaks against it."""
     if event.wrong is not None:
         return Reply(Result.UNREADABLE, event.wrong)
-    return Reply(Result.IGNORED if event.facts is None else Result.APPLIED)
+    return Reply(Result.APPLIED if event.ours else Result.IGNORED)
 
 
 def _kept(body: bytes, result: Result) -> bytes | None:
