@@ -603,6 +603,7 @@ def test_masking_leaves_everything_else_as_it_was() -> None:
     assert masked(innocent) == innocent
 
 
+@example("\\n1")
 @given(st.text(alphabet='\\u0034"n 411-1', max_size=60))
 def test_masking_leaves_nothing_to_be_found(text: str) -> None:
     assert found_in(masked(text + " " + CARD)) is None
