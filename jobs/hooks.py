@@ -9,74 +9,21 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from threading import Lock
+from datetime import datetime
 
 from app.clock import Clock
 from app.engine.webhooks import THREE_DAYS, Delivery, Sent, Webhooks
 from app.store.database import Database
 from app.world.hooks import Message, Sender
 from app.world.outcome import Done, Later, Outcome
+from jobs.breaker import Breaker
 
 MANY = 100
 AT_ONCE = 4
 """How many messages go to one endpoint at a time."""
 MOST_THREADS = 64
-IN_A_ROW = 2
-FIRST_REST = timedelta(minutes=1)
-LONGEST_REST = timedelta(minutes=15)
 ABOUT_THE_MESSAGE = frozenset({400, 413, 422})
 """Answers about what was sent: the next message may well be taken."""
-
-
-@dataclass(slots=True)
-class Rest:
-    """How an endpoint has been failing: since when, how often, and until when it is left alone."""
-
-    since: datetime
-    failures: int = 0
-    until: datetime | None = None
-
-
-@dataclass
-class Breaker:
-    """Leaves endpoints alone that do not answer: a minute, then twice as long, up to fifteen.
-
-    Kept in this process: another one finds out by itself, at the price of two tries. It is on the
-    life clock, as the pauses between tries are.
-    """
-
-    rests: dict[int, Rest] = field(default_factory=dict)
-    lock: Lock = field(default_factory=Lock)
-
-    def resting(self, now: datetime) -> set[int]:
-        """Give the endpoints that are left alone now."""
-        with self.lock:
-            return {
-                number
-                for number, each in self.rests.items()
-                if each.until is not None and now < each.until
-            }
-
-    def silent_since(self, before: datetime) -> set[int]:
-        """Give the endpoints that have only failed since before a moment."""
-        with self.lock:
-            return {number for number, each in self.rests.items() if each.since <= before}
-
-    def note(self, endpoint_id: int, status: int | None, outcome: Outcome, now: datetime) -> None:
-        """Take in what came of one try."""
-        with self.lock:
-            if isinstance(outcome, Done) or status in ABOUT_THE_MESSAGE:
-                self.rests.pop(endpoint_id, None)
-                return
-            rest = self.rests.setdefault(endpoint_id, Rest(now))
-            rest.failures += 1
-            asked = outcome.retry_after if isinstance(outcome, Later) else None
-            if asked is None and rest.failures < IN_A_ROW:
-                return
-            times = min(max(rest.failures - IN_A_ROW, 0), 10)
-            pause = min(max(FIRST_REST * (1 << times), asked or FIRST_REST), LONGEST_REST)
-            rest.until = now + pause
 
 
 @dataclass
@@ -87,7 +34,7 @@ class Hooks:
     clock: Clock
     sender: Sender
     webhooks: Webhooks
-    breaker: Breaker = field(default_factory=Breaker)
+    breaker: Breaker[int] = field(default_factory=Breaker)
     before_send: Callable[[Delivery], None] = lambda _: None
     after_send: Callable[[Delivery], None] = lambda _: None
 
@@ -172,7 +119,8 @@ class Hooks:
             sent = Sent(delivery, answer.outcome, answer.status, answer.took)
         self.after_send(delivery)
         if sent.outcome is not None:
-            self.breaker.note(delivery.endpoint_id, sent.status, sent.outcome, now)
+            well = isinstance(sent.outcome, Done) or sent.status in ABOUT_THE_MESSAGE
+            self.breaker.note(delivery.endpoint_id, sent.outcome, now, well=well)
         return sent
 
 

@@ -27,6 +27,7 @@ from app.world.mail.brief import Brand
 from app.world.mail.compose import Composer
 from app.world.mail.relay import Relay
 from app.world.outcome import Done, Later, No, Outcome
+from jobs.breaker import Breaker
 
 MANY = 100
 MARGIN = 0.4
@@ -49,6 +50,7 @@ class Worker:
     composer: Composer = field(default_factory=Composer)
     before_act: Callable[[Task], None] = lambda _: None
     after_act: Callable[[Task], None] = lambda _: None
+    breaker: Breaker[str] = field(default_factory=Breaker)
     failures: list[Exception] = field(default_factory=list)
     stopping: Event = field(default_factory=Event)
 
@@ -96,6 +98,8 @@ class Worker:
         return total
 
     def _lane(self, product: str, lane: Lane) -> Counter[str]:
+        if lane is Lane.BILLING and self._rests(product):
+            return Counter()
         brand, tasks, seen = self.effects.claim(product, lane, MANY)
         carry_out = self._bill if lane is Lane.BILLING else self._mail
         results: list[Result] = []
@@ -134,7 +138,19 @@ class Worker:
     def _bill(self, product: str, brand: Brand, tasks: Sequence[Task]) -> Iterator[Result]:  # noqa: ARG002
         if not tasks:
             return
-        yield from self._each(product, tasks, partial(_acted, self.connector(product)))
+        watched = Watched(self.connector(product), partial(self._note, product))
+        yield from self._each(product, tasks, partial(self._tell, product, watched))
+
+    def _tell(self, product: str, billing: Acts, task: Task) -> Result:
+        """Carry out one act, unless billing has stopped answering in the midst of the batch."""
+        return released(task) if self._rests(product) else _acted(billing, task)
+
+    def _rests(self, product: str) -> bool:
+        return product in self.breaker.resting(self.clock.now())
+
+    def _note(self, product: str, outcome: Outcome) -> None:
+        well = not isinstance(outcome, Later)
+        self.breaker.note(product, outcome, self.clock.now(), well=well)
 
     # --- notices ---------------------------------------------------------------------------
 
@@ -175,6 +191,32 @@ class Worker:
             return False
         Event().wait(max(0.0, (ends - self.clock.wall()).total_seconds()) + A_MOMENT)
         return True
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A billing system whose health is noted: whether it answers, not what it says."""
+
+    billing: Acts
+    note: Callable[[Outcome], None]
+
+    def carry_out(self, order: Order) -> Outcome:
+        """Tell billing to act."""
+        try:
+            outcome = self.billing.carry_out(order)
+        except Exception as error:
+            self.note(Later(type(error).__name__))
+            raise
+        self.note(outcome)
+        return outcome
+
+    def read(self, order: Order) -> Standing | None:
+        """Ask billing; that it says something proves nothing, since some say what we know."""
+        try:
+            return self.billing.read(order)
+        except Away as away:
+            self.note(Later(away.reason, retry_after=away.retry_after))
+            raise
 
 
 def _acted(connector: Acts, task: Task) -> Result:

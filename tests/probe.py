@@ -17,10 +17,11 @@ from app.store.database import Database
 from app.store.products import Product
 from app.store.tables import metadata
 from app.world.billing import sandbox
-from app.world.connector import Acts, Order, Standing
+from app.world.connector import Acts, Away, Order, Standing
 from app.world.outcome import Done, Later, Outcome
 from tests.world import ACTOR, Town
 
+SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -166,6 +167,7 @@ class OddBilling:
         self.orders: list[Order] = []
         self.instead: Callable[[Order], Outcome] | None = None
         self.cut_after = False
+        self.away: Away | None = None
         self.reads = 0
 
     def carry_out(self, order: Order) -> Outcome:
@@ -181,6 +183,8 @@ class OddBilling:
     def read(self, order: Order) -> Standing | None:
         """Read how a subscription stands."""
         self.reads += 1
+        if self.away is not None:
+            raise self.away
         return self.real.read(order)
 
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,7 @@ from app.world import billing
 from app.world.connector import Connector, Site
 from app.world.hooks import Sender
 from app.world.mail.relay import open_relay
+from jobs.breaker import Breaker
 from jobs.hooks import Hooks
 from jobs.outbox import Worker
 from jobs.walk import Walker
@@ -106,8 +107,8 @@ class Installation:
         return mirror_of(billing, self.database, self.clock)
 
     @contextmanager
-    def worker(self) -> Iterator[Worker]:
-        """Give a worker with an open relay."""
+    def worker(self, breaker: Breaker[str] | None = None) -> Iterator[Worker]:
+        """Give a worker with an open relay; those that share a breaker learn from each other."""
         url = self.settings.smtp_url
         if url is None:
             raise Refused(
@@ -115,7 +116,8 @@ class Installation:
             )
         effects = Effects(self.database, self.clock, self.links, self.lease)
         with open_relay(url.get_secret_value()) as relay:
-            yield Worker(self.database, self.clock, effects, relay, self.connector)
+            made = Worker(self.database, self.clock, effects, relay, self.connector)
+            yield replace(made, breaker=breaker or made.breaker)
 
     @contextmanager
     def walker(self) -> Iterator[Walker]:

@@ -15,7 +15,7 @@ from app.signing import new_secret
 from app.store import webhooks
 from app.world.hooks import Answer, Message, Sender
 from app.world.outcome import Done, Later, No, Outcome
-from jobs.hooks import AT_ONCE, Breaker, Hooks
+from jobs.hooks import AT_ONCE, Hooks
 from tests.probe import DAY, HOUR, MINUTE, asked, leases_run_out, listening, rows
 from tests.receiver import nobody, receiving
 from tests.world import START, YEAR, Town, row
@@ -396,26 +396,6 @@ def test_what_waited_three_days_for_a_dead_endpoint_is_parked_untried(town: Town
     town.clock.set(START + 3 * DAY + HOUR)
     idle(made)
     assert rows(town.database, untried) == [("parked", "endpoint not answering")]
-
-
-def test_an_endpoint_rests_longer_each_time_and_at_most_a_quarter_of_an_hour() -> None:
-    breaker, at, rests = Breaker(), START, []
-    for _ in range(8):
-        breaker.note(1, None, Later("no connection"), at)
-        until = breaker.rests[1].until
-        rests.append(None if until is None else until - at)
-        at += HOUR
-    minutes = [None if rest is None else rest // MINUTE for rest in rests]
-    assert minutes == [None, 1, 2, 4, 8, 15, 15, 15]
-
-
-def test_one_answer_ends_the_rest(town: Town) -> None:
-    breaker = Breaker()
-    for _ in range(3):
-        breaker.note(1, 500, Later("http 500"), START)
-    assert breaker.resting(town.clock.now()) == {1}
-    breaker.note(1, 204, Done(), START)
-    assert breaker.resting(town.clock.now()) == set()
 
 
 # --- retiring and forgetting -------------------------------------------------------------------

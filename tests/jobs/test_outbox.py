@@ -11,12 +11,13 @@ import pytest
 from app.engine.effects import Effects, Task
 from app.errors import Refused
 from app.lifecycle.case import Lane
-from app.world.connector import Acts
+from app.world.connector import Acts, Away
 from app.world.outcome import Done, Later, No, Outcome
 from jobs.outbox import Worker
 from tests.probe import (
     HOUR,
     MINUTE,
+    SECOND,
     OddBilling,
     asked,
     brake,
@@ -104,6 +105,66 @@ def test_a_keep_behind_an_act_that_was_applied_ends_in_a_resume(town: Town) -> N
     worker(town, billing).until_idle()
     assert (town.acts("ada"), town.stage("ada")) == (["suspend", "resume"], "active")
     assert mails(town, "ada") == ["ask", "resumed"]
+
+
+def test_billing_that_stops_answering_is_left_alone_with_the_rest_of_the_batch(
+    town: Town,
+) -> None:
+    silent(town, "ada", "bob", "cleo", "dan")
+    billing = OddBilling(town)
+    billing.instead = lambda _: Later("no connection")
+    made = worker(town, billing)
+    made.until_idle()
+    assert len(billing.orders) == 2  # found out at the price of two, and nothing is lost
+    billing.instead = None
+    town.clock.advance(MINUTE - SECOND)
+    assert made.once().total() == 0
+    town.clock.advance(SECOND)
+    made.until_idle()
+    assert [town.stage(name) for name in ("cleo", "dan")] == ["suspended"] * 2
+    town.clock.advance(MINUTE)
+    made.until_idle()
+    assert [town.stage(name) for name in ("ada", "bob")] == ["suspended"] * 2
+    assert {len(town.acts(name)) for name in ("ada", "bob", "cleo", "dan")} == {1}
+
+
+def test_billing_that_cannot_be_asked_is_left_alone_and_what_is_unknown_stays_so(
+    town: Town,
+) -> None:
+    silent(town, "ada", "bob")
+    billing = OddBilling(town)
+    billing.cut_after = True
+    worker(town, billing).once()
+    town.clock.advance(5 * MINUTE)
+    billing.away = Away("rate limit", retry_after=2 * MINUTE)
+    made = worker(town, billing)
+    made.once()
+    assert billing.reads == 1  # of two; the other waits as well
+    assert rows(town.database, "select unknown from outbox where lane = 'billing'") == [(1,), (1,)]
+    billing.away, billing.cut_after = None, False
+    town.clock.advance(2 * MINUTE)
+    made.until_idle()
+    assert [(town.stage(name), town.acts(name)) for name in ("ada", "bob")] == [
+        ("suspended", ["suspend"])
+    ] * 2
+    assert len(billing.orders) == 2
+
+
+def test_one_product_whose_billing_is_away_keeps_no_other_waiting(town: Town) -> None:
+    radio = Town.founded(town.database, town.clock, town.links, "radio")
+    for each in (town, radio):
+        each.join(*(row(name) for name in ("ada", "bob", "cleo")))
+        asked(each, "ada", "bob", "cleo")
+    for each in (town, radio):
+        window_ends(each, "ada")
+        each.sweep()
+    away, well = OddBilling(town), OddBilling(radio)
+    away.instead = lambda _: Later("no connection")
+    made = worker(town)
+    made.connector = lambda product: away if product == town.key else well
+    made.until_idle()
+    assert [radio.stage(name) for name in ("ada", "bob", "cleo")] == ["suspended"] * 3
+    assert [len(away.orders), len(well.orders)] == [2, 3]
 
 
 def test_a_connector_that_raises_is_an_unknown_outcome_and_stops_no_other(town: Town) -> None:

@@ -40,7 +40,6 @@ from app.world.outcome import Done, Later, No, Outcome
 AGAIN = frozenset({408, 425, 429, 503})
 """Answers that say that nothing was done, and that it may be later."""
 SERVER_ERROR = 500
-IN_A_ROW = 2
 ONE_WAY = Capabilities(asked=False, lists=False, charges=False, refunds=False)
 """What takes commands and answers no questions."""
 CAN = "can"
@@ -63,19 +62,14 @@ LONGEST_TYPE = 100
 # --- commands out ----------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Standard(TellsNothing):
-    """The connector to the endpoint of one product, made anew for each batch.
-
-    After two commands in a row without any answer the rest of the batch is not sent: each would
-    take as long, and others wait.
-    """
+    """The connector to the endpoint of one product, made anew for each batch."""
 
     sender: Sender
     url: str
     secrets: Sequence[str]
     capabilities: Capabilities = ONE_WAY
-    unanswered: int = 0
 
     def carry_out(self, order: Order) -> Outcome:
         """Send the command and say what its answer means.
@@ -83,10 +77,7 @@ class Standard(TellsNothing):
         Unknown where no answer came, and after an error of the server, which may have done it
         first. Any other answer but a 2xx is a no.
         """
-        if self.unanswered >= IN_A_ROW:
-            return Later("endpoint not answering")
         answer = self.sender.send(self.url, self.secrets, Message(order.key, _body(order)))
-        self.unanswered = self.unanswered + 1 if answer.status is None else 0
         if answer.status is None:
             return answer.outcome
         if isinstance(answer.outcome, Done):

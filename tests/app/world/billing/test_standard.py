@@ -141,18 +141,6 @@ def test_billing_that_was_not_reached_knows_nothing() -> None:
     assert found == Later("no connection")
 
 
-def test_after_two_commands_without_an_answer_the_batch_is_not_held_up(
-    receiver: Receiver,
-) -> None:
-    made = standard(f"http://127.0.0.1:{nobody()}/")
-    found = [made.carry_out(ORDER) for _ in range(3)]
-    assert found == [*[Later("no connection")] * 2, Later("endpoint not answering")]
-    made = standard(receiver.url)
-    receiver.answers(500)
-    found = [made.carry_out(ORDER) for _ in range(3)]
-    assert found == [Later("http 500", unknown=True)] * 3
-
-
 def test_how_it_stands_is_what_billing_has_told() -> None:
     told = Standing("paused", START)
     assert standard("http://127.0.0.1/").read(replace(ORDER, told=told)) == told
