@@ -1,5 +1,6 @@
 """Puts the parts together for one run of a command, and takes them apart again."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -30,6 +31,7 @@ from app.world import billing
 from app.world.connector import Connector, Site
 from app.world.hooks import Sender
 from app.world.mail.relay import open_relay
+from app.world.pacing import Pace
 from jobs.breaker import Breaker
 from jobs.hooks import Hooks
 from jobs.outbox import Worker
@@ -63,6 +65,7 @@ class Installation:
     clock: Clock
     links: Links
     servers: ExitStack = field(default_factory=ExitStack)
+    pace: Pace = field(default_factory=Pace)
 
     def redis_url(self) -> str:
         """Give the address of Redis, starting or joining the embedded one where none is set."""
@@ -148,6 +151,8 @@ class Installation:
                 f"there is no connector for {row.billing!r}",
                 f"install the release that has it, or use one of {', '.join(billing.names())}",
             )
+        key = _read_key(row.billing_key_file)
+        account = hashlib.sha256((key or product).encode()).hexdigest()
         taking = [each for each in endpoints if products.BILLING in each.types]
         return found.connect(
             Site(
@@ -155,10 +160,11 @@ class Installation:
                 self.clock,
                 self.database.engine,
                 self.sender,
-                key=_read_key(row.billing_key_file),
+                key=key,
                 commands=next(((each.url, each.secrets) for each in taking), None),
                 settings=row.billing_settings,
                 base_url=self.settings.base_url,
+                pace=partial(self.pace.wait, account),
             )
         )
 

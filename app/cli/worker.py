@@ -1,5 +1,6 @@
 """The role `worker`: sweeps, tells billing, sends notices and webhooks."""
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -7,6 +8,7 @@ import click
 
 from app.cli.installation import Installation
 from app.cli.role import attached_option, role, warn_of_redis
+from app.world.pacing import Pace
 from jobs.breaker import Breaker
 from jobs.broker import open_broker
 from jobs.crew import Crew, work
@@ -24,7 +26,8 @@ def worker(is_attached: bool) -> None:
     """Sweep, tell billing, send notices and webhooks, as the scheduler calls for it."""
     with role("worker", is_attached=is_attached) as (parts, stopping):
         say_what_is_missing(parts)
-        open_worker = partial(parts.worker, Breaker())
+        paced = replace(parts, pace=Pace(parts.redis_url(), stopping))
+        open_worker = partial(paced.worker, Breaker())
         crew = Crew(parts.database, parts.clock, open_worker, parts.hooks)
         poll = POLL_IN_TESTS if parts.settings.clock == "test" else POLL
         hands = work(open_broker(parts.redis_url()), crew, parts.settings.workers, poll)

@@ -49,6 +49,13 @@ class Away(Exception):
         self.retry_after = retry_after
 
 
+class Unfit(Away):
+    """What billing tells of this one subscription cannot be taken in; others it may tell well.
+
+    The text names the field and what is wrong with it, and repeats nothing of what was told.
+    """
+
+
 # --- acts ------------------------------------------------------------------------------------
 
 
@@ -109,10 +116,14 @@ class Repayment:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Item]):
-    """Some of a list, and where the next page begins; None behind the last."""
+    """Some of a list, and where the next page begins; None behind the last.
+
+    `refused` names what stands there and cannot be taken in: (id, the field and what is wrong).
+    """
 
     items: tuple[Item, ...]
     after: str | None = None
+    refused: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +159,10 @@ class Connector(Acts, Protocol):
         """What it can do; the calls it cannot answer are never made."""
 
     def look(self, subscription: str) -> Facts | None:
-        """Give a subscription as it now is; None where billing does not know it."""
+        """Give a subscription as it now is; None where billing does not know it.
+
+        Raises Unfit where what billing tells of it cannot be taken in.
+        """
 
     def page(self, after: str | None) -> Page[Facts]:
         """Give a page of all subscriptions that have not ended, in an order that stays."""
@@ -233,7 +247,8 @@ class Site:
 
     `key` is the product's API key at billing; `commands` the address and secrets of the endpoint
     that takes commands; `settings` what else the product has set for its billing system;
-    `base_url` is ours, for links that billing keeps.
+    `base_url` is ours, for links that billing keeps. `pace` waits until one more call may be made
+    to the account, of so many a second.
     """
 
     product: str
@@ -244,6 +259,7 @@ class Site:
     commands: tuple[str, Sequence[str]] | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     base_url: str = ""
+    pace: Callable[[int], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
