@@ -5,9 +5,8 @@ learns nothing. 200 is answered when what was said is committed, and never befor
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
@@ -38,18 +37,23 @@ class Inbound:
         routes = Blueprint("inbound", __name__)
         for system in filter(speaks, billing.names()):
             rule = f"/webhooks/<product>/{system}"
-            routes.add_url_rule(rule, system, partial(self.take, system), methods=["POST"])
+            routes.add_url_rule(rule, system, self._taking(system), methods=["POST"])
         return routes
 
-    def take(self, system: str, product: str) -> ResponseReturnValue:
-        """Take in one message of a billing system."""
-        body = _body()
-        key = product if _KEY.fullmatch(product) else NO_PRODUCT
-        try:
-            reply = self.inbox.receive(key, request.headers, body, system)
-        except NotSigned:
-            raise Problem(401, "not-signed", HOW_TO_SIGN) from None
-        return _answer(reply)
+    def _taking(self, system: str) -> Callable[[str], ResponseReturnValue]:
+        """Give the view of one billing system."""
+
+        def take(product: str) -> ResponseReturnValue:
+            """Take in one message."""
+            body = _body()
+            key = product if _KEY.fullmatch(product) else NO_PRODUCT
+            try:
+                reply = self.inbox.receive(key, request.headers, body, system)
+            except NotSigned:
+                raise Problem(401, "not-signed", HOW_TO_SIGN) from None
+            return _answer(reply)
+
+        return take
 
 
 def _body() -> bytes:
