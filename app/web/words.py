@@ -7,12 +7,12 @@ folder in `email_templates/`.
 
 import string
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from app.world.mail.draft import Tongue, nearest
 
@@ -28,7 +28,8 @@ class Speaker:
 
     def __call__(self, name: str) -> Markup:
         """Give a sentence; KeyError where it, or a fact that it states, is missing."""
-        return Markup(sentences(self.tongue.folder)[name]).format_map(self.facts)  # noqa: S704 - ours
+        sentence = _parsed(self.tongue.folder)[name]
+        return sentence if isinstance(sentence, Markup) else _filled(sentence, self.facts)
 
 
 @cache
@@ -38,6 +39,26 @@ def sentences(language: str) -> Mapping[str, str]:
     return {
         f"{section}.{name}": text for section, named in read.items() for name, text in named.items()
     }
+
+
+Pieces = Sequence[tuple[str, str | None]]
+"""A sentence in pieces: what stands there, and the name of the fact behind it."""
+
+
+@cache
+def _parsed(language: str) -> Mapping[str, Markup | Pieces]:
+    """Give every sentence ready to be filled: a page has thirty, and most state no fact."""
+    found: dict[str, Markup | Pieces] = {}
+    for name, text in sentences(language).items():
+        pieces = [(said, fact) for said, fact, _, _ in string.Formatter().parse(text)]
+        stated = any(fact is not None for _, fact in pieces)
+        found[name] = pieces if stated else Markup(text.format())  # noqa: S704 - ours
+    return found
+
+
+def _filled(pieces: Pieces, facts: Mapping[str, str]) -> Markup:
+    said = [text if fact is None else f"{text}{escape(facts[fact])}" for text, fact in pieces]
+    return Markup("".join(said))  # noqa: S704 - ours, and every fact escaped
 
 
 def names_in(text: str) -> set[str]:
