@@ -117,7 +117,7 @@ class Inbox:
         """
         work = partial(self._receive, delivery=_Delivery(source, product_key, headers, body))
         try:
-            return self.database.retrying(work)
+            return self.database.retrying(work, few=True)
         except NotSigned:
             raise
         except Exception as error:  # noqa: BLE001 - kept, and answered as our own failure

@@ -24,6 +24,7 @@ Session = psycopg.Connection[tuple[Any, ...]]
 AGAIN = (errors.DeadlockDetected, errors.SerializationFailure, errors.UniqueViolation)
 TRIES = 8
 LOCK_TIMEOUT = "30s"
+_KEEP_PLANS = "set local plan_cache_mode = force_generic_plan"
 FRESH = timedelta(seconds=1)
 PATIENCE = 10
 """Seconds that a server is given to take a connection."""
@@ -54,11 +55,17 @@ class Database:
         with self.engine.begin() as connection:
             yield connection
 
-    def retrying(self, work: Callable[[Connection], Result]) -> Result:
-        """Run `work` in a transaction, again where it lost a race; the last error is raised."""
+    def retrying(self, work: Callable[[Connection], Result], *, few: bool = False) -> Result:
+        """Run `work` in a transaction, again where it lost a race; the last error is raised.
+
+        With `few` its statements touch few rows, by their keys: their plans are kept, where they
+        would be made anew for each length of an array, which takes longer than the work itself.
+        """
         for left in reversed(range(TRIES)):
             try:
                 with self.transaction() as connection:
+                    if few:
+                        cursor(connection).execute(_KEEP_PLANS)
                     return work(connection)
             except (psycopg.Error, DBAPIError) as error:
                 if not left or not lost_a_race(error):
