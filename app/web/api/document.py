@@ -35,6 +35,13 @@ SECURITY: Mapping[str, Mapping[str, Any]] = {
         "name": "webhook-signature",
         "description": "Standard Webhooks 1.0, with the secret that `reconfirm product add` gave.",
     },
+    "theirs": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "stripe-signature",
+        "description": "The billing system's own signature in a header of its own, with a secret"
+        " of the product.",
+    },
     "metrics": {"type": "http", "scheme": "bearer", "description": "RECONFIRM_METRICS_TOKEN."},
 }
 ABOUT = (
@@ -112,7 +119,7 @@ def _operation(each: Operation, schemas: _Schemas) -> dict[str, Any]:
 def _security(each: Operation) -> list[dict[str, list[str]]]:
     if each.scope is None:
         return []
-    name = each.scope if each.scope in ("signature", "metrics") else "key"
+    name = each.scope if each.scope in ("signature", "theirs", "metrics") else "key"
     return [{name: []}, {}] if name == "metrics" else [{name: []}]
 
 

@@ -1,20 +1,22 @@
 """What the API does, call by call, in words and examples: what the document is made of.
 
-`inbound_operations` has those of the webhooks taken in; a further billing system goes there.
+`inbound_operations` has those of the webhooks taken in, one for each billing system that sends any.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from app.inbox import STANDARD, speaks
 from app.usage import LONGEST_NAME
 from app.web.api import shapes
 from app.web.api.bodies import JSON, NDJSON
 from app.web.api.cloudevents import BATCH, ONE
 from app.web.api.subscriptions import MOST_LISTED, STAGES, USUALLY_LISTED
 from app.web.problems import KINDS
+from app.world import billing
 
-Scope = Literal["usage", "read", "manage", "signature", "metrics"]
+Scope = Literal["usage", "read", "manage", "signature", "theirs", "metrics"]
 KEYED = ("unauthorized", "forbidden", "not-found", "too-many-requests", "internal-server-error")
 BODIED = (
     "malformed-json",
@@ -24,6 +26,15 @@ BODIED = (
     "invalid-body",
 )
 PARAMETERS = ("bad-request", "invalid-parameter")
+INBOUND = (
+    "bad-request",
+    "not-signed",
+    "request-entity-too-large",
+    "content-encoding",
+    "unreadable",
+    "internal-server-error",
+    "not-applied",
+)
 DAY = {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}$"}
 ROOT = "/v1/products/{product}"
 
@@ -312,6 +323,32 @@ def _telling() -> tuple[Operation, ...]:
 
 def inbound_operations() -> tuple[Operation, ...]:
     """Give the webhooks that billing systems call: one operation each."""
+    others = [name for name in billing.names() if name != STANDARD and speaks(name)]
+    return (_standard(), *(_message_of(name) for name in others))
+
+
+def _message_of(name: str) -> Operation:
+    system = billing.system(name)
+    title = system.title if system else name
+    return Operation(
+        "post",
+        f"/webhooks/{{product}}/{name}",
+        f"{name}Webhook",
+        f"Take in what {title} sends",
+        f"The messages and signatures of {title}, as they come. Each is a hint: what it names is"
+        " read back from there, so that duplicates and any order are harmless. What is none of our"
+        " business is answered with `ignored`.",
+        "theirs",
+        shapes.WebhookResult,
+        {"result": "applied"},
+        INBOUND,
+        (PRODUCT,),
+        (Body(JSON, {"type": "object"}, {"id": "evt_1", "type": "customer.updated"}),),
+        tag="webhooks",
+    )
+
+
+def _standard() -> Operation:
     text = {"type": "string"}
     headers = tuple(
         Parameter(name, says, text, "header")
@@ -355,31 +392,21 @@ def inbound_operations() -> tuple[Operation, ...]:
             },
         },
     }
-    return (
-        Operation(
-            "post",
-            "/webhooks/{product}/standard",
-            "standardWebhook",
-            "Tell what billing knows, as Standard Webhooks 1.0",
-            "The generic billing system. The very bytes of the body are signed; everything that is"
-            " wrong with a signature is 401, a product that does not exist included. Duplicates and"
-            " any order are harmless, and nothing that was answered with 200 is lost.",
-            "signature",
-            shapes.WebhookResult,
-            {"result": "applied"},
-            (
-                "bad-request",
-                "not-signed",
-                "request-entity-too-large",
-                "content-encoding",
-                "unreadable",
-                "internal-server-error",
-                "not-applied",
-            ),
-            (PRODUCT, *headers),
-            (Body(JSON, shape, told),),
-            tag="webhooks",
-        ),
+    return Operation(
+        "post",
+        "/webhooks/{product}/standard",
+        "standardWebhook",
+        "Tell what billing knows, as Standard Webhooks 1.0",
+        "The generic billing system. The very bytes of the body are signed; everything that is"
+        " wrong with a signature is 401, a product that does not exist included. Duplicates and"
+        " any order are harmless, and nothing that was answered with 200 is lost.",
+        "signature",
+        shapes.WebhookResult,
+        {"result": "applied"},
+        INBOUND,
+        (PRODUCT, *headers),
+        (Body(JSON, shape, told),),
+        tag="webhooks",
     )
 
 
