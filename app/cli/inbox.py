@@ -1,7 +1,8 @@
 """What systems sent: the inbox, and the secrets that they sign with."""
 
+import re
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TextIO
 
 import click
 from sqlalchemy import Connection
@@ -21,6 +22,8 @@ STATES = tuple(str(each) for each in Result if each is not Result.DUPLICATE)
 MOST_LISTED = 1000
 MOST_SECRETS = 4
 HINT = len(signing.PREFIX) + 4
+GIVEN = re.compile(r"[!-~]{16,256}")
+"""What a billing system may use for a secret."""
 """How many characters of a secret name it."""
 
 
@@ -138,17 +141,26 @@ def list_secrets(key: str, as_json: bool) -> None:
 
 @secret.command("add")
 @click.argument("key")
+@click.option(
+    "--from",
+    "given",
+    type=click.File("r"),
+    help="Take the secret that billing has made, from a file or - for standard input.",
+)
 @json_option
 @actor_option
-def add_secret(key: str, as_json: bool, actor: str) -> None:
+def add_secret(key: str, given: TextIO | None, as_json: bool, actor: str) -> None:
     """Make a new secret, printed once; the ones before it hold until they are retired."""
-    made = signing.new_secret()
+    made = signing.new_secret() if given is None else _given(given.read().strip())
     with installed() as parts, parts.database.transaction() as connection:
         number, before = _held(connection, key)
         if len(before) >= MOST_SECRETS:
             raise Conflict(f"{key} has {len(before)} secrets", "retire one that nobody signs with")
         products.change(connection, number, {"signing_secrets": [made, *before]})
         _note(connection, parts, number, "secret_added", actor)
+    if given is not None:
+        _print(as_json, {"product": key, "hint": made[:HINT]}, f"secret {made[:HINT]}… taken")
+        return
     _print(as_json, {"product": key, "signing_secret": made}, made)
     say("The secret is not shown again. Change the sender over, then retire the old one.")
 
@@ -168,6 +180,12 @@ def retire_secret(key: str, hint: str, actor: str) -> None:
         products.change(connection, number, {"signing_secrets": left})
         _note(connection, parts, number, "secret_retired", actor)
     click.echo(f"secret {named[0][:HINT]}… retired")
+
+
+def _given(text: str) -> str:
+    if not GIVEN.fullmatch(text):
+        raise click.BadParameter("the file holds no secret: one line, such as whsec_…, is wanted")
+    return text
 
 
 def _held(connection: Connection, key: str) -> tuple[int, list[str]]:

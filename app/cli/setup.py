@@ -73,19 +73,25 @@ def add(key: str, name: str, system: str, as_json: bool, actor: str) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,40}", key):
         raise click.BadParameter("a key is lower-case letters, digits and dashes, such as tv")
     _check_value("name", name)
-    secret = signing.new_secret()
+    found = billing.system(system)
+    given = found is not None and found.makes_secrets
+    secret = None if given else signing.new_secret()
     with installed() as parts:
         with parts.database.transaction() as connection:
             number = products.add(connection, key, name, system, parts.clock.now())
-            products.change(connection, number, {"signing_secrets": [secret]})
+            secrets = [secret] if secret else []
+            products.change(connection, number, {"signing_secrets": secrets})
             _note(connection, parts, number, "product_added", actor)
         speaker = system if speaks(system) else STANDARD
         address = f"{parts.settings.base_url}/webhooks/{key}/{speaker}"
-    facts = {"product": key, "webhook": address, "signing_secret": secret}
     if as_json:
-        print_json(facts)
+        print_json({"product": key, "webhook": address, "signing_secret": secret})
         return
-    click.echo(f"product {key} added\nwebhook address  {address}\nsigning secret   {secret}")
+    click.echo(f"product {key} added\nwebhook address  {address}")
+    if secret is None:
+        say(f"Give the secret that is made there: `reconfirm product secret add {key} --from -`.")
+        return
+    click.echo(f"signing secret   {secret}")
     say("The secret is not shown again.")
 
 

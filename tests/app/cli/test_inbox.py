@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -10,7 +11,7 @@ import pytest
 from app.clock import Clock
 from app.engine import door
 from app.inbox import Inbox
-from app.signing import NotSigned, sign
+from app.signing import NotSigned, new_secret, sign
 from app.store import products
 from app.store.database import Database
 from tests.app.cli.conftest import Shell
@@ -170,6 +171,23 @@ def test_a_secret_is_printed_once_and_its_hint_afterwards(tv: Shell) -> None:
     listed = tv("product", "secret", "list", "tv").stdout
     assert made not in listed
     assert made[:10] in listed
+
+
+def test_a_secret_that_billing_has_made_is_taken_and_not_repeated(
+    tv: Shell, send: Send, tmp_path: Path
+) -> None:
+    theirs = new_secret()
+    (tmp_path / "secret").write_text(f"{theirs}\n")
+    result = tv("product", "secret", "add", "tv", "--from", str(tmp_path / "secret"))
+    assert (result.exit_code, theirs in result.stdout + result.stderr) == (0, False)
+    assert send("m1", theirs) == "applied"
+
+
+@pytest.mark.parametrize("text", ["", "short", "two words of a secret", "whsec_\u00e4" + "a" * 30])
+def test_what_is_no_secret_is_not_taken(tv: Shell, tmp_path: Path, text: str) -> None:
+    (tmp_path / "secret").write_text(text)
+    assert tv("product", "secret", "add", "tv", "--from", str(tmp_path / "secret")).exit_code == 2
+    assert len(tv.json("product", "secret", "list", "tv")) == 1
 
 
 def test_the_last_secret_cannot_be_retired(tv: Shell) -> None:
