@@ -38,6 +38,17 @@ class Capabilities:
     charges: bool = True
     refunds: bool = True
 
+    @property
+    def acts(self) -> frozenset[str]:
+        """The acts that it can carry out."""
+        pausing = ("suspend", "resume") if self.pause else ()
+        return frozenset((*pausing, *(("cancel",) if self.cancel else ())))
+
+
+def everything(settings: Mapping[str, str]) -> Capabilities:  # noqa: ARG001 - asked of every system
+    """Give what a system can do that does whatever may be asked of it, however it is set."""
+    return Capabilities()
+
 
 class Away(Exception):
     """Billing cannot be asked now; the text is a code. Nothing was changed by asking."""
@@ -93,6 +104,8 @@ class Order:
     told: Standing | None = None
 
 
+CONFIRMED_WITHIN = timedelta(days=2)
+"""By then a system that cannot be asked has told by itself of what it acknowledged."""
 REACHED = {
     "suspend": frozenset({"paused"}),
     "resume": frozenset({"active"}),
@@ -268,7 +281,9 @@ class System:
 
     `connect` raises Refused, naming the mend, where the product lacks what it needs. A system
     without `verify` and `read` sends no messages. `settings` are the names a product may set for
-    it, each with a pattern of what is allowed.
+    it, each with a pattern of what is allowed; `can` says by these alone, without asking anybody,
+    what it can do: so it may be looked at before anything is promised. `makes_secrets`: what signs
+    its messages is made there, and given to us.
     """
 
     title: str
@@ -276,3 +291,5 @@ class System:
     verify: Verify | None = None
     read: Read | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+    can: Callable[[Mapping[str, str]], Capabilities] = everything
+    makes_secrets: bool = False
