@@ -2,6 +2,9 @@
 
 import json
 import re
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,13 +14,17 @@ import pytest
 import requests
 
 from app.clock import Clock
+from app.inbox import speaks
 from app.links import Links
 from app.signing import new_secret, sign
 from app.store import products
 from app.store.database import Database
 from app.web import create_app
+from app.world import billing
+from app.world.connector import Order
+from app.world.outcome import Done, No
 from tests.probe import rows
-from tests.world import MovableClock, Town, row
+from tests.world import START, MovableClock, Town, row
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 ADDRESS = "https://reconfirm.example/webhooks/tv/standard"
@@ -76,3 +83,62 @@ def test_billing_obeys_each_command_once() -> None:
             assert status == 200
         assert command(new_secret(), signed, body, billing, done)[0] == 401
     assert acts == [("pause", "sub_1"), ("resume", "sub_1"), ("cancel", "sub_1")]
+
+
+@pytest.fixture
+def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Put the connector of the docs where connectors are, and nowhere else."""
+    (code,) = re.findall(r"```python\n(.*?)```", (DOCS / "connectors.md").read_text(), re.DOTALL)
+    (tmp_path / "acme.py").write_text(code)
+    monkeypatch.setattr(billing, "__path__", [*billing.__path__, str(tmp_path)])
+    billing.names.cache_clear()
+    billing.system.cache_clear()
+    yield "acme"
+    sys.modules.pop("app.world.billing.acme", None)
+    billing.names.cache_clear()
+    billing.system.cache_clear()
+
+
+def test_one_file_is_a_connector(database: Database, links: Links, acme: str) -> None:
+    assert acme in billing.names()
+    assert speaks(acme)
+    ours = create_app(database, Clock(), links, base_url="https://reconfirm.example").test_client()
+    assert ours.post(f"/webhooks/tv/{acme}", data=b"{}").status_code == 401
+    assert f"/webhooks/{{product}}/{acme}" in ours.get("/openapi.json").get_json()["paths"]
+
+
+def test_the_connector_of_the_docs_acts_once_and_says_how_things_stand(acme: str) -> None:
+    system = billing.system(acme)
+    assert system is not None
+    stands = {"state": "running", "paid_until": "2026-12-01T00:00:00+00:00"}
+    posts: list[str] = []
+
+    def request(method: str, url: str, headers: dict[str, str]) -> Any:
+        if not url.startswith("https://api.acme.example/subscriptions/sub_1"):
+            return SimpleNamespace(status=404)
+        if method == "POST":
+            posts.append(headers["Idempotency-Key"])
+            stands["state"] = "stopped"
+        return SimpleNamespace(status=200, json=lambda: stands)
+
+    settings = {"api": "https://api.acme.example"}
+    site: Any = SimpleNamespace(
+        product="tv", clock=Clock(), key="k", settings=settings, pace=lambda _: None
+    )
+    connector: Any = system.connect(site)
+    connector.http = SimpleNamespace(request=request)
+    order = Order("tv", "sub_1", "suspend", "key-1", START)
+    assert [connector.carry_out(order) for _ in range(2)] == [Done(), Done()]
+    assert connector.read(order).state == "paused"
+    assert posts == ["key-1"]
+    assert connector.carry_out(replace(order, subscription="sub_2")) == No("unknown subscription")
+    assert connector.look("sub_2") is None
+
+
+def test_the_messages_of_the_docs_system_name_what_changed(acme: str) -> None:
+    system = billing.system(acme)
+    assert system is not None
+    assert system.read is not None
+    assert system.read(b'{"subscription": "sub_1"}', START).look == ("sub_1",)
+    assert not system.read(b'{"other": 1}', START).ours
+    assert system.read(b"[", START).wrong
