@@ -4,11 +4,12 @@ A new file here is a new choice everywhere: for `product add --billing`, as a we
 the tests every system has to pass. It describes itself in `SYSTEM`.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 
-from app.world.connector import System
+from app.world.connector import Capabilities, System
 
 
 @cache
@@ -24,3 +25,12 @@ def system(name: str) -> System | None:
         return None
     found: System = import_module(f"{__name__}.{name}").SYSTEM
     return found
+
+
+def capabilities(name: str, settings: Mapping[str, str]) -> Capabilities:
+    """Give what a system can do by a product's settings; one that there is not fails as it is told.
+
+    Not to be asked inside a transaction: its file may be read only now.
+    """
+    found = system(name)
+    return Capabilities() if found is None else found.can(settings)

@@ -393,4 +393,8 @@ def avoided(connection: Connection, product: str, now: datetime) -> dict[str, tu
     return found
 
 
-SYSTEM = System("none: a sandbox to try things on", lambda site: Sandbox(site.engine, site.product))
+SYSTEM = System(
+    "none: a sandbox to try things on",
+    lambda site: Sandbox(site.engine, site.product),
+    can=lambda _: CAPABILITIES,
+)

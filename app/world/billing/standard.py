@@ -75,8 +75,10 @@ class Standard(TellsNothing):
         """Send the command and say what its answer means.
 
         Unknown where no answer came, and after an error of the server, which may have done it
-        first. Any other answer but a 2xx is a no.
+        first. Any other answer but a 2xx is a no, and so is what it has no means for.
         """
+        if order.act not in self.capabilities.acts:
+            return No(f"cannot {order.act}")
         answer = self.sender.send(self.url, self.secrets, Message(order.key, _body(order)))
         if answer.status is None:
             return answer.outcome
@@ -212,10 +214,13 @@ def _connect(site: Site) -> Standard:
             f"run `reconfirm endpoint add {site.product} URL --type billing`",
         )
     url, secrets = site.commands
-    can = site.settings.get(CAN, "pause,cancel").split(",")
-    return Standard(
-        site.sender, url, secrets, replace(ONE_WAY, pause="pause" in can, cancel="cancel" in can)
-    )
+    return Standard(site.sender, url, secrets, _able(site.settings))
+
+
+def _able(settings: Mapping[str, str]) -> Capabilities:
+    """Give what the product says that its billing system can do."""
+    can = settings.get(CAN, "pause,cancel").split(",")
+    return replace(ONE_WAY, pause="pause" in can, cancel="cancel" in can)
 
 
 SYSTEM = System(
@@ -224,4 +229,5 @@ SYSTEM = System(
     signing.verify,
     read,
     {CAN: r"nothing|pause|cancel|pause,cancel"},
+    _able,
 )
