@@ -12,19 +12,25 @@ from math import ceil
 
 from sqlalchemy import Connection
 
-from app.policy import Share
+from app.lifecycle.passing import ACT_ON_SILENCE, acts_on_silence
+from app.policy import Policy, Share, refuse_impossible
 from app.store import cases, due, pace, products, pulse
 from app.store.cases import HistoryWrite
 from app.store.products import Brake, Product
 from app.store.pulse import News
+from app.world import billing
+from app.world.connector import Capabilities
 
 STALE_FEED = "stale_feed"
+BILLING_CANNOT = "billing_cannot"
 NEWLY_DUE = "newly_due"
 BY_HAND = "by_hand"
 GUARD = "guard"
 ONE_DAY = timedelta(days=1)
 WESTERNMOST = timedelta(hours=12)
 UNLIMITED = 1 << 40
+SAYS_WHAT_IT_CAN = "can"
+"""By this setting a product says what its billing system can do, where that is for it to say."""
 AMPLE = 25_000
 """With more of the day's quota left than many sweeps take in a batch, they need not take turns."""
 
@@ -68,6 +74,62 @@ def check_feeds(connection: Connection, product: Product, now: datetime) -> Prod
     return products.load(connection, product.key) if changed else product
 
 
+# --- what billing can do -------------------------------------------------------------------
+
+
+def follows(can: Capabilities) -> frozenset[str]:
+    """Give the values of `on_no_answer` that a billing system can carry out."""
+    able = (what for what, act in ACT_ON_SILENCE.items() if act in can.acts)
+    return frozenset(("nothing", *able))
+
+
+def check_policy(product: Product, policy: Policy) -> None:
+    """Refuse a policy that promises what the product's billing system cannot do, with the mends.
+
+    Not to be asked inside a transaction: the file of the system may be read only now.
+    """
+    can = billing.capabilities(product.billing, product.billing_settings)
+    wrong = f"is not what billing can do: {product.billing} {_named(can)}"
+    refuse_impossible(policy, follows(can), wrong, mend_of(product, can))
+
+
+def mend_of(product: Product, can: Capabilities) -> str:
+    """Say what a policy may promise instead, and where the product says what billing can do."""
+    system = billing.system(product.billing)
+    mend = f"write on_no_answer: {' or '.join(sorted(follows(can)))}"
+    if system is None or SAYS_WHAT_IT_CAN not in system.settings:
+        return mend
+    return f"{mend}, or, if it can: reconfirm product set {product.key} billing.can=pause,cancel"
+
+
+def _named(can: Capabilities) -> str:
+    """Say what a billing system cannot do of what silence may come to."""
+    lacks = [what for what, has in (("pause", can.pause), ("cancel", can.cancel)) if not has]
+    return f"cannot {' or '.join(lacks)}" if lacks else "can pause and cancel"
+
+
+def impossible(product: Product, can: Capabilities) -> list[str]:
+    """Give the acts that the policy in force promises and that billing cannot carry out."""
+    if product.policy is None:
+        return []
+    return sorted(str(act) for act in acts_on_silence(product.policy) if act not in can.acts)
+
+
+def check_billing(
+    connection: Connection, product: Product, can: Capabilities, now: datetime
+) -> None:
+    """Set or lift the brake of a policy in force that billing can no longer follow.
+
+    Nobody is asked with words that cannot be kept. It lifts itself: what was wrong is gone as soon
+    as a person has set billing or the policy right.
+    """
+    lacks = impossible(product, can)
+    if lacks:
+        trip(connection, product, BILLING_CANNOT, "_".join(("billing_cannot", *lacks)), now)
+    elif products.lift_brake(connection, product.id, BILLING_CANNOT, GUARD, now):
+        _note(connection, product.id, "brake_off", BILLING_CANNOT, GUARD, now)
+
+
 # --- the brake -----------------------------------------------------------------------------
 
 
@@ -105,11 +167,17 @@ def _note(  # noqa: PLR0913, PLR0917 - a line of history
     cases.insert_history(connection, product_id, now, actor, [line])
 
 
+_CAN = "`reconfirm product set {product} billing.can=…`; this brake lifts itself"
 _LIFT = "`reconfirm brake off {product} --why …`"
 _WORDS = {
     STALE_FEED: (
         "the feed of usage has been silent for longer than the policy allows",
         "bring the usage up to date: this brake lifts itself",
+    ),
+    BILLING_CANNOT: (
+        "the policy in force promises what the billing system can no longer do",
+        "activate a policy with on_no_answer: cancel_at_period_end or nothing, or say that it can: "
+        + _CAN,
     ),
     NEWLY_DUE: (
         "more people have come due at once than the policy allows in a day",
@@ -431,10 +499,19 @@ def crowd_in_question(connection: Connection, product: Product, now: datetime) -
     return crowd if allowance(connection, product, now).left > 0 else None
 
 
-def stop_crowd(
-    connection: Connection, product: Product, now: datetime, crowd: Crowd, due_now: int
+def stop_crowd(  # noqa: PLR0913, PLR0917 - what a guard says
+    connection: Connection,
+    product: Product,
+    now: datetime,
+    crowd: Crowd,
+    due_now: int,
+    named: int,
 ) -> bool:
-    """Set the brake where so many due are too many also for the people there are right now."""
+    """Set the brake where so many due are too many also for the people there are right now.
+
+    `named` counts in those of them, too, whose customers are asked about another subscription
+    first: who lifts the brake has seen these people, although they come due on another day.
+    """
     crowd = crowd.of(_living(connection, product, day_of(now), anew=True), _share_of(product))
     if due_now <= crowd.room:
         return False
@@ -443,7 +520,7 @@ def stop_crowd(
         f" of={crowd.living} at_most={crowd.at_most}"
     )
     if trip(connection, product, NEWLY_DUE, why, now):
-        pulse.put(connection, product.id, day_of(now), {_NAMED: due_now})
+        pulse.put(connection, product.id, day_of(now), {_NAMED: named})
     return True
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from datetime import date, time, timedelta
 from functools import lru_cache
@@ -667,6 +667,17 @@ def read(raw: object, *, version: int = 0, inherit: Policy | None = None) -> Pol
     return policy
 
 
+def refuse_impossible(policy: Policy, possible: Collection[str], wrong: str, mend: str) -> None:
+    """Refuse a policy where its `on_no_answer`, or a segment's, is none of what is possible."""
+    problems = [
+        Problem(f"{prefix}on_no_answer", wrong, mend)
+        for prefix, terms in _named(policy)
+        if terms.on_no_answer not in possible
+    ]
+    if problems:
+        raise PolicyRefused(problems)
+
+
 def write(policy: Policy) -> dict[str, Any]:
     """Write a policy as the JSON that `read` reads back to the same policy."""
     out = _write_fields(policy.terms) | _write_fields(policy)
@@ -754,11 +765,15 @@ def _write_segment(segment: Segment, base: Terms) -> dict[str, Any]:
     return {"when": when, **changed}
 
 
+def _named(policy: Policy) -> list[tuple[str, Terms]]:
+    """Give the terms of a policy and of its segments, each with what comes before their names."""
+    segments = enumerate(policy.segments)
+    return [("", policy.terms), *((f"segments[{n}].", one.terms) for n, one in segments)]
+
+
 def _contradictions(policy: Policy) -> list[Problem]:
-    named = [("", policy.terms)]
-    named += [(f"segments[{n}].", one.terms) for n, one in enumerate(policy.segments)]
     checks: tuple[Callable[[Terms], tuple[str, str, str] | None], ...] = (_late_reminder, _late_ask)
-    found = [(prefix, check(terms)) for prefix, terms in named for check in checks]
+    found = [(prefix, check(terms)) for prefix, terms in _named(policy) for check in checks]
     return [Problem(prefix + one[0], one[1], one[2]) for prefix, one in found if one is not None]
 
 

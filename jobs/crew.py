@@ -19,7 +19,8 @@ from app.clock import Clock
 from app.lifecycle.case import Lane
 from app.store import running
 from app.store.database import Database
-from app.store.running import EVERYTHING, JOBS, SWEEP, WEBHOOKS, Run
+from app.store.running import BOOKS, EVERYTHING, JOBS, SWEEP, WEBHOOKS, Run
+from jobs.billing import Books
 from jobs.broker import QUEUE
 from jobs.outbox import Worker
 from jobs.sweep import sweep
@@ -50,6 +51,7 @@ class Crew:
     hooks: Telling
     stint: timedelta = STINT
     stopping: Event = field(default_factory=Event)
+    books: Books | None = None
 
     def __post_init__(self) -> None:
         """Prepare what the threads keep."""
@@ -96,9 +98,16 @@ class Crew:
             return self._sweep(key, until)
         if job == WEBHOOKS:
             return (*self.hooks.work(key, lambda: self._go_on(until)), 0, None)
+        if job in BOOKS:
+            return (*self._keep_books(job, key, until), 0, None)
         worker = self._worker()
         did, idle = worker.work(key, Lane(job), lambda: self._go_on(until))
         return did, idle, 0, None
+
+    def _keep_books(self, job: str, key: str, until: datetime) -> tuple[int, bool]:
+        if self.books is None:
+            return 0, True
+        return self.books.work(job, key, lambda: self._go_on(until))
 
     def _do_everything(self, product_id: int, key: str) -> tuple[int, bool, int, str | None]:
         """Do whatever is due, job by job, until none of those that are called for can do more."""

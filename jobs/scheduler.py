@@ -22,7 +22,7 @@ from app import log
 from app.clock import Clock
 from app.store import due, running, testclock
 from app.store.database import Database, Session
-from app.store.running import EVERYTHING, JOBS, SWEEP, Due, Run
+from app.store.running import BOOKS, EVERYTHING, JOBS, SWEEP, Due, Run
 from app.world.billing import sandbox
 from jobs.broker import Waker
 
@@ -35,6 +35,8 @@ HANGS_AFTER = timedelta(seconds=60)
 A_HANDFUL = 125
 """So many rows are worth another pair of hands."""
 MOST_HANDS = 8
+MOST_AT_BOOKS = 2
+"""Billing answers so many of us at once that ask how things stand; the acts need it more."""
 MOST_WAITING = 32
 """With so many calls that nobody has taken up yet, no more are made: there may be no workers."""
 LOOK_AGAIN = timedelta(seconds=15)
@@ -241,7 +243,8 @@ def _hands(each: Due, job: str, last: Run | None) -> int:
     """Say how many hands the work is worth."""
     if job == SWEEP and last is not None and not last.idle:
         return 2  # it ran out of time: a campaign
-    return max(1, ceil(each.waiting(job) / A_HANDFUL))
+    worth = max(1, ceil(each.waiting(job) / A_HANDFUL))
+    return min(worth, MOST_AT_BOOKS) if job in BOOKS else worth
 
 
 def _settled(each: Due, runs: dict[tuple[int, str], Run], now: datetime) -> bool:

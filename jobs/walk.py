@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.clock import Clock
-from app.store import due, products, testclock
+from app.store import due, products, running, testclock
 from app.store.database import Database
+from app.store.running import BOOKS
 from app.world.billing import sandbox
+from jobs.billing import Books
 from jobs.hooks import Hooks
 from jobs.outbox import Worker
 from jobs.sweep import sweep
@@ -22,6 +24,7 @@ class Walker:
     clock: Clock
     worker: Worker
     hooks: Hooks | None = None
+    books: Books | None = None
 
     def settle(self) -> Counter[str]:
         """Do whatever is due at this moment, until nothing is."""
@@ -30,7 +33,7 @@ class Walker:
         total: Counter[str] = Counter()
         while True:
             swept = sum((each.counts for each in sweep(self.database, self.clock)), Counter[str]())
-            delivered = self.worker.until_idle() + self._tell()
+            delivered = self.worker.until_idle() + self._tell() + self._keep_books()
             total += swept + delivered
             if not swept.total() and not delivered.total():
                 return total
@@ -44,6 +47,21 @@ class Walker:
             for key in keys:
                 while done := self.hooks.once(key):
                     total += done
+        return total
+
+    def _keep_books(self) -> Counter[str]:
+        """Read back, compare with billing and give back what is due."""
+        total: Counter[str] = Counter()
+        if self.books is None:
+            return total
+        now, wall = self.clock.now(), self.clock.wall()
+        with self.database.transaction() as connection:
+            found = running.all_due(connection, now, wall)
+        for each in found:
+            for job in BOOKS:
+                if each.waiting(job):
+                    did, _ = self.books.work(job, each.key, lambda: True)
+                    total += Counter({job: did})
         return total
 
     def advance(

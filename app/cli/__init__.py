@@ -27,6 +27,8 @@ PLACES = {
     "inbox": "inbox",
     "endpoint": "endpoints",
     "webhook": "endpoints",
+    "reconcile": "reconciling",
+    "refund": "refunds",
     "sweep": "doing",
     "deliver": "doing",
     "clock": "clocks",

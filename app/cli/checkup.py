@@ -8,11 +8,13 @@ import redis
 
 from app.cli.installation import Installation
 from app.errors import Refused
-from app.store import readiness, running
+from app.store import looks, readiness, reconciliation, refunds, running
 from app.store.database import cursor
 
 MOST_SKEW = timedelta(seconds=30)
 GONE_AFTER = timedelta(minutes=1)
+COMPARED_WITHIN = timedelta(days=2)
+LOOKED_AT_WITHIN = timedelta(days=1)
 PATIENCE = 2
 START = "run `reconfirm up`, or `reconfirm scheduler` and `reconfirm worker`"
 
@@ -44,6 +46,11 @@ def checkup(parts: Installation) -> Iterator[Finding]:
     )
     yield checked("clocks", lambda: _clocks(parts), "let both machines keep time by NTP")
     yield checked("scheduler", lambda: _scheduler(parts), START)
+    yield checked(
+        "books",
+        lambda: _books(parts),
+        "look at `reconfirm reconcile show PRODUCT` and `reconfirm refund list PRODUCT`",
+    )
     yield checked(
         "before a person",
         lambda: _before_a_person(parts),
@@ -102,3 +109,35 @@ def _before_a_person(parts: Installation) -> str:
     if waiting:
         raise Refused(", ".join(waiting))
     return "nothing waits"
+
+
+def _books(parts: Installation) -> str:
+    """Say whether our books and billing's are the same, and what is to be given back."""
+    now, wall = parts.clock.now(), parts.clock.wall()
+    with parts.database.transaction() as connection:
+        overdue = reconciliation.overdue(connection, now - COMPARED_WITHIN)
+        odd = reconciliation.count_findings(connection)
+        parked, waiting = looks.stuck(connection, wall - LOOKED_AT_WITHIN)
+        proposed, failed = refunds.open_entries(connection)
+    found = [_overdue(each) for each in overdue]
+    found += [
+        f"{many} {what}"
+        for many, what in (
+            (odd, "subscriptions that cannot be explained"),
+            (parked, "subscriptions that billing tells and cannot be read"),
+            (waiting, "subscriptions not read back for more than a day"),
+            (proposed, "refunds proposed"),
+            (failed, "refunds that need a person"),
+        )
+        if many
+    ]
+    if found:
+        raise Refused(", ".join(found))
+    return "compared with billing, nothing to give back"
+
+
+def _overdue(found: reconciliation.Overdue) -> str:
+    if found.error is not None:
+        return f"{found.product} is not compared with billing: {found.error}"
+    since = "never" if found.ended_at is None else f"last on {found.ended_at:%Y-%m-%d}"
+    return f"{found.product} has not been compared with billing for two days ({since})"

@@ -4,14 +4,26 @@ from collections.abc import Iterator
 
 import click
 
+from app import guards
 from app.cli.actor import json_option
 from app.cli.checkup import Finding, checked, checkup
 from app.cli.installation import Installation, installed, print_json
 from app.errors import Refused
 from app.guards import in_words, is_stale
-from app.store import migrate, products
+from app.lifecycle.passing import acts_on_silence
+from app.store import migrate, products, standing
 from app.store.products import Product
+from app.store.standing import Unconfirmed
+from app.world import billing
+from app.world.connector import CONFIRMED_WITHIN
 from app.world.mail.relay import open_relay
+
+MOST = 1000
+NAMED = 5
+TELL_US = (
+    "look in billing how each stands, and let it send subscription.paused, canceled or resumed;"
+    " `reconfirm subject explain` says more of one"
+)
 
 
 @click.command("doctor")
@@ -95,6 +107,7 @@ def _products(parts: Installation) -> Iterator[Finding]:
     for each in found:
         yield _complete(each)
         yield _policy(each)
+        yield from _billing(parts, each)
         yield _feeds(parts, each, len(feeds[each.key]))
     for brake in brakes:
         says, mend = in_words(brake)
@@ -121,6 +134,35 @@ def _policy(product: Product) -> Finding:
         mend = f"reconfirm policy propose {product.key} FILE, then activate it"
         return Finding(what, well=False, says="none is in force, so nobody is asked", mend=mend)
     return Finding(what, well=True, says=f"version {product.policy_version} is in force")
+
+
+def _billing(parts: Installation, product: Product) -> Iterator[Finding]:
+    """Say what the policies promise and billing cannot do, and what it never confirmed."""
+    can = billing.capabilities(product.billing, product.billing_settings)
+    now, what = parts.clock.now(), f"billing of {product.key}"
+    lacks = guards.impossible(product, can)
+    lost = [n for n, each in product.policies.items() if acts_on_silence(each) - can.acts]
+    with parts.database.transaction() as connection:
+        held = standing.held(connection, product.id, lost, now) if lost else 0
+        until = now - CONFIRMED_WITHIN
+        silent = standing.unconfirmed(connection, product.id, until, MOST) if not can.asked else []
+    if lacks:
+        says = f"{product.billing} cannot {', '.join(lacks)}, and the policy in force promises it"
+        yield Finding(what, well=False, says=says, mend=guards.mend_of(product, can))
+    if held:
+        says = f"{held} rounds are held: they were promised what {product.billing} cannot do"
+        mend = "let billing do it again, or do it there by hand and let it tell us"
+        yield Finding(what, well=False, says=says, mend=mend)
+    if silent:
+        yield Finding(what, well=False, says=_unconfirmed(silent), mend=TELL_US)
+    if not (lacks or held or silent):
+        yield Finding(what, well=True, says=f"{product.billing}, nothing waits for it")
+
+
+def _unconfirmed(silent: list[Unconfirmed]) -> str:
+    named = ", ".join(f"{each.act} of {each.subscription}" for each in silent[:NAMED])
+    more = "" if len(silent) < MOST else " or more"
+    return f"{len(silent)}{more} acts taken and not confirmed for two days: {named}"
 
 
 def _feeds(parts: Installation, product: Product, many: int) -> Finding:

@@ -19,6 +19,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from app import personal, rows
 from app.cli.actor import actor_option, json_option
 from app.cli.installation import Installation, installed, print_json, product_of, say
+from app.cli.reconciling import compare, print_run
 from app.errors import Refused
 from app.mirror import needs_replan, replan
 from app.usage import NO_ID, Reader, Told, Use, told_through
@@ -165,6 +166,16 @@ def _use(row: Row, reader: Reader) -> Use:
 
 def _day(moment: datetime | None) -> date | None:
     return moment.replace(tzinfo=UTC).date() if moment else None
+
+
+@import_.command("billing")
+@click.argument("product_key", metavar="PRODUCT")
+@json_option
+def billing(product_key: str, as_json: bool) -> None:
+    """Import all subscriptions that billing lists; it may be ended and run again at any time."""
+    with installed() as parts:
+        done = compare(parts, product_key, pages_only=True)
+        print_run(done, as_json=as_json)
 
 
 # --- reading files -------------------------------------------------------------------------

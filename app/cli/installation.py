@@ -13,7 +13,7 @@ from typing import Any
 import click
 from sqlalchemy.exc import OperationalError
 
-from app import embedded, settings
+from app import embedded, reconciling, settings
 from app.cli.fleet import Keeper
 from app.clock import Clock, wall
 from app.engine.door import Door
@@ -32,6 +32,7 @@ from app.world.connector import Connector, Site
 from app.world.hooks import Sender
 from app.world.mail.relay import open_relay
 from app.world.pacing import Pace
+from jobs.billing import Books
 from jobs.breaker import Breaker
 from jobs.hooks import Hooks
 from jobs.outbox import Worker
@@ -126,7 +127,13 @@ class Installation:
     def walker(self) -> Iterator[Walker]:
         """Give what walks the test clock."""
         with self.worker() as worker:
-            yield Walker(self.database, self.clock, worker, self.hooks)
+            yield Walker(self.database, self.clock, worker, self.hooks, self.books)
+
+    @property
+    def books(self) -> Books:
+        """What keeps our books and billing's the same; one serves every thread of a process."""
+        lease = reconciling.LEASE if self.settings.clock == "system" else LEASE_IN_TESTS
+        return Books(self.database, self.clock, self.connector, lease)
 
     @property
     def hooks(self) -> Hooks:

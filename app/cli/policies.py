@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from sqlalchemy import Connection
 
+from app import guards
 from app import policy as policy_rules
 from app.cli.actor import actor_option, json_option
 from app.cli.installation import Installation, installed, print_json, product_of, say
@@ -61,13 +62,15 @@ def show(product_key: str, version: int | None, as_json: bool) -> None:
 def propose(product_key: str, file: Path, as_json: bool, actor: str) -> None:
     """Check a policy and write it down as a new version; nothing changes yet."""
     raw = _read_json(file)
-    with installed() as parts, parts.database.transaction() as connection:
-        product = products.load(connection, product_key)
+    with installed() as parts:
+        product = product_of(parts, product_key)
         checked = policy_rules.read(raw, inherit=product.policy)
+        guards.check_policy(product, checked)
         body = policy_rules.write(checked)
         now = parts.clock.now()
-        version = products.propose(connection, product.id, body, actor, now)
-        _note(connection, parts, product.id, "policy_proposed", version, actor)
+        with parts.database.transaction() as connection:
+            version = products.propose(connection, product.id, body, actor, now)
+            _note(connection, parts, product.id, "policy_proposed", version, actor)
     if as_json:
         print_json({"product": product_key, "version": version, "policy": body})
         return
@@ -106,6 +109,9 @@ def activate(product_key: str, version: int, actor: str) -> None:
     """Put a version in force: it changes the next notice, never the last one."""
     with installed() as parts:
         before = product_of(parts, product_key)
+        with parts.database.transaction() as connection:
+            body = products.proposal(connection, before.id, version).body
+        guards.check_policy(before, policy_rules.read(body, version=version))
         with parts.database.transaction() as connection:
             proposed = products.proposal(connection, before.id, version)
             people = {proposed.proposed_by, *products.approvers(connection, before.id, version)}

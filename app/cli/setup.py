@@ -136,8 +136,21 @@ def set_product(key: str, values: tuple[str, ...], actor: str) -> None:
             given["billing_settings"] = row.billing_settings | _of_billing(row.billing, theirs)
         products.change(connection, row.id, given)
         _note(connection, parts, row.id, "product_set", actor)
+        product = products.load(connection, key)
     said = sorted({COLUMNS.get(name, name) for name in own} | set(theirs))
     click.echo(f"product {key}: {', '.join(said)} set")
+    _warn(product)
+
+
+def _warn(product: products.Product) -> None:
+    """Say at once where the policy in force promises what billing can no longer do."""
+    can = billing.capabilities(product.billing, product.billing_settings)
+    if lacks := guards.impossible(product, can):
+        say(
+            f"policy {product.policy_version} is in force and promises what {product.billing}"
+            f" cannot do: {', '.join(lacks)}. A brake stops {product.key} until that is mended:"
+            f" {guards.mend_of(product, can)}"
+        )
 
 
 def _pair(text: str) -> tuple[str, str]:

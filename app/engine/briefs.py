@@ -3,8 +3,16 @@
 from datetime import date
 
 from app.engine.door import Batch
-from app.lifecycle.case import Case, Kind, Round, Stage, Why
-from app.lifecycle.dates import day_at, end_of, erase_day, next_charge, terms_for
+from app.lifecycle.case import ASKING, Case, Kind, Round, Stage, Why
+from app.lifecycle.dates import (
+    charged_before,
+    charged_behind,
+    day_at,
+    end_of,
+    erase_day,
+    next_charge,
+    terms_for,
+)
 from app.links import Links
 from app.policy import Terms
 from app.store.population import Address
@@ -33,11 +41,15 @@ def brief_for(
     """Give the facts of one notice (kind, version) to one person, as they stand at this claim."""
     kind, version = notice
     current, subscription = _round(case), case.subscription
-    terms = terms_for(case, batch.policy_for(case))
+    policy = batch.policy_for(case)
+    terms = terms_for(case, policy)
     name = kind.removeprefix("notice.")
     url = links.answer_url(subscription.id, current.number)
     host = batch.product.from_address.rpartition("@")[2] or "localhost"
     local = links.notice_id(subscription.id, current.number, name, version)
+    last = promised_day(case, current)
+    # Where silence changes nothing, every charge is made as before, and the notice says so.
+    stops = kind in ASKING and last is not None and terms.on_no_answer != "nothing"
     return Brief(
         notice=name,
         to=person.email,
@@ -54,13 +66,15 @@ def brief_for(
         one_click_url=f"{url}/one-click",
         next_charge=next_charge(subscription, batch.now),
         last_used_on=subscription.last_used_on,
-        answer_by=promised_day(case, current),
+        answer_by=last,
         without_answer=terms.on_no_answer,
         erase_on=erasure_day(case, current, terms),
         paid_until=current.paid_until,
         decided_by=current.decided_by if current.decided_by in ("app", "silence") else "subscriber",
         decided_at=current.decided_at,
         reason=ASKED_WHY.get(current.why, "unused"),
+        charged_on=charged_before(subscription, batch.now, last) if stops and last else (),
+        charged_behind=charged_behind(case, policy, batch.now, last) if stops and last else (),
     )
 
 

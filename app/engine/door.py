@@ -13,6 +13,7 @@ from app.clock import Clock
 from app.engine import news
 from app.lifecycle import step
 from app.lifecycle.case import (
+    Act,
     Answer,
     Case,
     Event,
@@ -24,7 +25,8 @@ from app.lifecycle.case import (
     Step,
     Verdict,
 )
-from app.lifecycle.passing import next_look
+from app.lifecycle.passing import next_look, promised_act
+from app.lifecycle.turns import Place, place
 from app.policy import Policy, Terms
 from app.store import cases, products, pulse
 from app.store.cases import EffectWrite, HistoryWrite, RoundWrite
@@ -33,6 +35,7 @@ from app.store.products import Product
 
 NOBODY_IS_ASKED = Policy(terms=Terms(on_no_answer="nothing"))
 """What holds where a product has no policy in force: answers count, and time changes nothing."""
+A_FEW = 10
 PUT_OFF = timedelta(hours=1)
 """A case whose rules raise is looked at again after this long."""
 
@@ -146,6 +149,22 @@ class Batch:
             self._put_off(case.subscription.id, error)
             return self.now + PUT_OFF
 
+    def place_in_turn(self, case: Case) -> Place | None:
+        """Give a case's place among those of its customer; None where it is not to be asked."""
+        try:
+            return place(case, self.policy_for(case), self.now)
+        except Exception as error:  # noqa: BLE001 - one poisoned case must not stop its family
+            self._put_off(case.subscription.id, error)
+            return None
+
+    def promised_act(self, subscription_id: int) -> Act | None:
+        """Give what silence is to come to; None also where the rules raise, as a tick will say."""
+        case = self.cases.get(subscription_id)
+        try:
+            return promised_act(case, self.policy_for(case)) if case is not None else None
+        except Exception:  # noqa: BLE001 - one poisoned case must not stop its batch
+            return None
+
     def look_again(self, subscription_id: int) -> None:
         """Set when to look again: by a timer, or at the open round."""
         case = self.cases[subscription_id]
@@ -203,6 +222,11 @@ class Batch:
     def _round_wake(self, case: Case) -> datetime | None:
         return self.wake(case) if case.round and case.round.open else None
 
+    @property
+    def changed(self) -> list[int]:
+        """The subscriptions whose cases are not as they were read."""
+        return [sid for sid, case in self.cases.items() if case is not self.before[sid]]
+
     def _reaches(self) -> list[tuple[int, Reach]]:
         return [
             (sid, case.reach)
@@ -228,7 +252,7 @@ class Door:
             product = products.load(connection, product_key)
             return apply_in(connection, product, items, actor, self.clock.now())
 
-        return self.database.retrying(work)
+        return self.database.retrying(work, few=len(items) <= A_FEW)
 
 
 def apply_in(

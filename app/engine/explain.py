@@ -12,8 +12,11 @@ from app.guards import is_stale
 from app.lifecycle import wake_at
 from app.lifecycle.case import Act, Case, Reach, Round, Stage
 from app.lifecycle.dates import ASKABLE, inactive_since, next_charge, peace_until, terms_for
-from app.store import cases, outbox, population, products
+from app.lifecycle.passing import ACT_ON_SILENCE
+from app.store import cases, outbox, population, products, standing
 from app.store.products import Product
+from app.world import billing
+from app.world.connector import CONFIRMED_WITHIN, Capabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +135,36 @@ def _blocks(connection: Connection, product: Product, case: Case, now: datetime)
         found.append("nothing is charged")
     if case.reach is not Reach.OK:
         found.append(f"no notice reaches the person: {case.reach}")
-    return found + _unheard(case, product, now)
+    found += _unconfirmed(connection, product, case, now)
+    return found + _impossible(case, product) + _unheard(case, product, now)
+
+
+def _unconfirmed(connection: Connection, product: Product, case: Case, now: datetime) -> list[str]:
+    """Say that billing took an act and has not told of it since."""
+    if _can(product).asked:
+        return []
+    sid, until = case.subscription.id, now - CONFIRMED_WITHIN
+    return [
+        f"billing took {each.act} on {each.since:%Y-%m-%d %H:%M} UTC and has not confirmed it: look"
+        " there how it stands, and let it tell us"
+        for each in standing.unconfirmed(connection, product.id, until, 1, sid)
+    ]
+
+
+def _can(product: Product) -> Capabilities:
+    return billing.capabilities(product.billing, product.billing_settings)
+
+
+def _impossible(case: Case, product: Product) -> list[str]:
+    """Say that billing cannot do what silence is to come to."""
+    policy = product.policies.get(case.round.version) if case.round and case.round.open else None
+    policy = policy or product.policy
+    if policy is None or case.stage not in (Stage.ACTIVE, Stage.ASKED):
+        return []
+    act = ACT_ON_SILENCE.get(terms_for(case, policy).on_no_answer)
+    if act is None or act in _can(product).acts:
+        return []
+    return [f"billing ({product.billing}) cannot {act}: nothing follows from silence"]
 
 
 def _unheard(case: Case, product: Product, now: datetime) -> list[str]:

@@ -15,7 +15,16 @@ from sqlalchemy import Connection, Row, Select, Text, and_, bindparam, cast, fun
 from app.engine.door import NOBODY_IS_ASKED
 from app.lifecycle.answers import LIVING, undo_exists
 from app.lifecycle.case import Case, Hearing, Reach, Round, Subscription
-from app.lifecycle.dates import ASKABLE, day_at, deadline, end_of, erase_day, next_charge
+from app.lifecycle.dates import (
+    ASKABLE,
+    charged_before,
+    charged_behind,
+    day_at,
+    deadline,
+    end_of,
+    erase_day,
+    next_charge,
+)
 from app.policy import Policy, Terms
 from app.store import products, tables
 from app.store.cases import ROUND_FIELDS, round_from, zone
@@ -54,7 +63,9 @@ class Look:
     `latest`: no newer round, so that its link acts. `erased`: the contact is gone, and with it
     whatever may be shown. `charged`: billing goes on charging unless it is told otherwise;
     `cancelable`: there is something that a cancel would end.
-    `next_charge`: by the dates that billing told, whether or not it still charges. `answer_day`:
+    `next_charge`: by the dates that billing told, whether or not it still charges. `charged_on`:
+    the days of the charges still made by the end of the answer day, should nobody cancel, and
+    `charged_behind` those after it that may be made before silence counts. `answer_day`:
     the last day to answer, `late` once it is over. `erase_if_silent` and `erase_if_canceled`: the
     first day of erasure should the person not answer, or cancel now; None where nothing would be
     scheduled. `undo`: the last answer can still be taken back.
@@ -73,6 +84,8 @@ class Look:
     undo: bool
     late: bool
     next_charge: datetime | None
+    charged_on: tuple[date, ...]
+    charged_behind: tuple[date, ...]
     answer_day: date | None
     erase_if_silent: date | None
     erase_if_canceled: date | None
@@ -99,6 +112,7 @@ def _look(row: Row[Any], case: Case, current: Round, policy: Policy, now: dateti
     terms = policy.terms_of(current.segment)
     due = deadline(case, current)
     last = _last_day(case, current, due)
+    stops = last is not None and terms.on_no_answer != "nothing"
     return Look(
         now=now,
         seller=Seller(row.key, row.name, row.support_url, row.app_url, row.seller_locale),
@@ -113,6 +127,8 @@ def _look(row: Row[Any], case: Case, current: Round, policy: Policy, now: dateti
         undo=row.latest and undo_exists(case, now),
         late=due is not None and now >= due,
         next_charge=next_charge(case.subscription, now),
+        charged_on=charged_before(case.subscription, now, last) if stops and last else (),
+        charged_behind=charged_behind(case, policy, now, last) if stops and last else (),
         answer_day=last,
         erase_if_silent=_erase_if_silent(case, terms, last),
         erase_if_canceled=erase_day(case, terms, now, next_charge(case.subscription, now)),

@@ -7,7 +7,7 @@ and repeats nothing, and several may run at once. A dry run is the same code wit
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -17,16 +17,22 @@ from sqlalchemy import Connection
 
 from app import guards
 from app.engine.door import PUT_OFF, Batch, set_timers
+from app.engine.turns import Turns, turns_for
 from app.guards import BY_HAND, Allowance, Crowd
-from app.lifecycle.case import Case, Stage, Tick, Verdict
-from app.store import cases, due, pace, products
+from app.lifecycle.case import Act, Case, Stage, Tick, Verdict
+from app.lifecycle.turns import next_turn
+from app.store import cases, customers, due, pace, products
 from app.store.database import Database
 from app.store.due import BEGINNING, DueTimer
 from app.store.products import Product
+from app.world import billing
+from app.world.connector import Capabilities
 
 Found = TypeVar("Found")
 BATCH = 1000
 ACTOR = "clock"
+NO_TURNS = Turns()
+EVERY_ACT = frozenset(Act)
 
 
 @dataclass(slots=True)
@@ -54,7 +60,8 @@ class _Braked(Exception):
 class Sweeper:
     """One pass over one product at one moment.
 
-    `dry` judges without writing; `counting` does so as if the pace allowed everything.
+    `dry` judges without writing; `counting` does so as if the pace allowed everything, and `alone`
+    as if each subscription had a customer of its own.
     """
 
     database: Database
@@ -62,12 +69,21 @@ class Sweeper:
     now: datetime
     dry: bool = False
     counting: bool = False
+    alone: bool = False
     list_people: bool = False
     batch: int = BATCH
     after_batch: Callable[[int], None] = lambda _: None
+    can: Capabilities = field(default_factory=Capabilities)
 
     def run(self) -> Pass:
         """Judge everybody who is due: first open rounds, then those without one."""
+        with self.database.transaction() as connection:
+            product = products.load(connection, self.product_key)
+        can = billing.capabilities(product.billing, product.billing_settings)
+        return replace(self, can=can).go_through()
+
+    def go_through(self) -> Pass:
+        """Go through the rounds and timers, knowing what billing can do."""
         done = Pass(self.product_key)
         done.stopped = self._stopped(done)
         if done.stopped is not None:
@@ -88,6 +104,7 @@ class Sweeper:
     def _stopped_in(self, connection: Connection, product: Product) -> str | Crowd | None:
         if product.policy is None:
             return "no policy is in force: propose and activate one"
+        guards.check_billing(connection, product, self.can, self.now)
         guards.check_feeds(connection, product, self.now)
         if why := _brake_on(connection, product):
             return why
@@ -103,12 +120,15 @@ class Sweeper:
         due_now = self._counter().backlog()
         if due_now <= crowd.room:
             return None
-        return self._in_transaction(done, partial(self._stop_crowd, crowd=crowd, due_now=due_now))
+        # Who lifts this brake has seen those too whose customers are asked about another first.
+        named = self._everybody().backlog()
+        work = partial(self._stop_crowd, crowd=crowd, due_now=due_now, named=named)
+        return self._in_transaction(done, work)
 
     def _stop_crowd(
-        self, connection: Connection, product: Product, crowd: Crowd, due_now: int
+        self, connection: Connection, product: Product, crowd: Crowd, due_now: int, named: int
     ) -> str | None:
-        guards.stop_crowd(connection, product, self.now, crowd, due_now)
+        guards.stop_crowd(connection, product, self.now, crowd, due_now, named)
         return _brake_on(connection, product)
 
     # --- open rounds -----------------------------------------------------------------------
@@ -129,27 +149,40 @@ class Sweeper:
         lock = not self.dry
         found = due.rounds(connection, product.id, self.now, after, self.batch, lock=lock)
         batch = self._open(connection, product, [sid for _, sid in found])
+        held = {sid for _, sid in found if self._cannot_follow(batch, sid)}
         for _, subscription_id in found:
-            batch.apply(subscription_id, Tick())
-        set_timers(batch, [s for s, case in batch.cases.items() if case is not batch.before[s]])
+            if subscription_id not in held:
+                batch.apply(subscription_id, Tick())
+        set_timers(batch, batch.changed)
         if not self.dry:
-            cases.move_wakes(connection, self._hints(batch, found))
+            cases.move_wakes(connection, self._hints(batch, found, held))
             reminded = sum(note.what == "reminder_queued" for note in batch.history)
             guards.count_asked(connection, product, self.now, 0, reminded)
             batch.flush(connection, ACTOR)
         return found, batch
 
+    def _cannot_follow(self, batch: Batch, sid: int) -> bool:
+        """Say whether silence is to come to what billing cannot do: such a round is held as it is.
+
+        It was promised under an earlier policy, before billing lost the means; under the one in
+        force a brake stops everything. Nor are people reminded of what cannot be kept.
+        """
+        if self.can.acts >= EVERY_ACT:
+            return False
+        act = batch.promised_act(sid)
+        return act is not None and act not in self.can.acts
+
     def _hints(
-        self, batch: Batch, found: Sequence[tuple[datetime, int]]
+        self, batch: Batch, found: Sequence[tuple[datetime, int]], held: Collection[int]
     ) -> list[tuple[int, int, datetime | None]]:
-        """Give when to look again at rounds in which nothing changed; failed ones are put off."""
+        """Give when to look again where nothing changed; failed and held rounds are put off."""
         wakes: list[tuple[int, int, datetime | None]] = []
         for told, subscription_id in found:
             case = batch.cases.get(subscription_id)
             if case is None or case.round is None or case is not batch.before[subscription_id]:
                 continue
-            failed = subscription_id in batch.failed
-            wake = self.now + PUT_OFF if failed else batch.wake(case)
+            put_off = subscription_id in batch.failed or subscription_id in held
+            wake = self.now + PUT_OFF if put_off else batch.wake(case)
             if wake != told and (wake is None or wake > self.now):
                 wakes.append((subscription_id, case.round.number, wake))
         return wakes
@@ -160,12 +193,16 @@ class Sweeper:
         """Before the first sweep under a ramp, count who would be asked if all were."""
         if not self._in_transaction(done, guards.ramp_unknown):
             return
-        done.backlog = self._counter().backlog()
+        done.backlog = self._everybody().backlog()
         if not self.dry:
             self._in_transaction(done, partial(guards.begin_ramp, backlog=done.backlog))
 
     def _counter(self) -> Sweeper:
         return replace(self, dry=True, counting=True, list_people=False)
+
+    def _everybody(self) -> Sweeper:
+        """Count also those who wait for another day because their customer has others."""
+        return replace(self._counter(), alone=True)
 
     def backlog(self) -> int:
         """Count who would be asked if all were who are due."""
@@ -176,21 +213,28 @@ class Sweeper:
     def _timers(self, done: Pass) -> None:
         """Look at those whose timers are due: in key order, or by charge where the pace binds."""
         after = (BEGINNING, 0)
-        by_charge = self._in_transaction(done, self._pace_binds)
+        way = self._in_transaction(done, self._way)
         while True:
             used = done.counts["asked"]
-            work = partial(self._timer_batch, after=after, used=used, by_charge=by_charge)
+            work = partial(self._timer_batch, after=after, used=used, way=way)
             seen = self._in_transaction(done, work)
             if seen is None:
                 return
             self._report(done, seen.batch)
+            if self.dry:
+                way.served.update(seen.batch.changed)
             if seen.allowed.used >= seen.allowed.left:
                 done.stopped = seen.allowed.because
                 return
             after = seen.key
 
+    def _way(self, connection: Connection, product: Product) -> _Way:
+        """Decide how to go through the timers; once a pass."""
+        by_customer = not self.alone and customers.any_named(connection, product.id)
+        return _Way(self._pace_binds(connection, product), by_customer)
+
     def _pace_binds(self, connection: Connection, product: Product) -> bool:
-        """Say whether more timers are due than may be asked; decided once a pass."""
+        """Say whether more timers are due than may be asked."""
         until = guards.horizon(product, self.now)
         left = self._allowance(connection, product, 0).left
         if until is None or left >= guards.UNLIMITED:
@@ -204,7 +248,7 @@ class Sweeper:
         *,
         after: tuple[datetime, int],
         used: int,
-        by_charge: bool,
+        way: _Way,
     ) -> _Seen | None:
         """Judge one batch; None at the end."""
         _go_on(connection, product)
@@ -212,18 +256,27 @@ class Sweeper:
         if until is None:
             return None
         allowed = self._allowance(connection, product, used)
-        find = self._find_by_charge if by_charge else self._find_in_order
+        find = self._find_by_charge if way.by_charge else self._find_in_order
         found, key = find(connection, product, until, after)
         if key == after:
             return None
-        batch = self._open(connection, product, [each.subscription_id for each in found])
-        gone = [each.place for each in found if self._judge(batch, each, allowed)]
+        ids = [each.subscription_id for each in found]
+        turns = self._turns(connection, product, ids, way)
+        batch = self._open(connection, product, list(turns.members(ids)))
+        gone = [each.place for each in found if self._judge(batch, each, allowed, turns)]
         if not self.dry:
             due.delete_timers(connection, gone)
             batch.flush(connection, ACTOR, counted=False)
             guards.count_asked(connection, product, self.now, allowed.used, 0)
             batch.count(connection)
         return _Seen(key, batch, allowed)
+
+    def _turns(
+        self, connection: Connection, product: Product, ids: Sequence[int], way: _Way
+    ) -> Turns:
+        if not way.by_customer:
+            return NO_TURNS
+        return turns_for(connection, product, ids, way.served, lock=not self.dry)
 
     def _allowance(self, connection: Connection, product: Product, used: int) -> Allowance:
         """Give what the pace still allows; a dry run has counted nothing of what it `used`."""
@@ -255,13 +308,29 @@ class Sweeper:
         found = [each for _, each in ordered]
         return found if self.dry else due.take(connection, found), key
 
-    def _judge(self, batch: Batch, timer: DueTimer, allowed: Allowance) -> bool:
-        """Tick one case; say whether its timer has served and goes."""
+    def _judge(self, batch: Batch, timer: DueTimer, allowed: Allowance, turns: Turns) -> bool:
+        """Judge one case; say whether its timer has served and goes."""
         sid = timer.subscription_id
+        if turns.judged_elsewhere(sid):
+            return False
         case = batch.cases.get(sid)
-        if case is None or case.stage is not Stage.ACTIVE:
+        if case is None or case.stage is not Stage.ACTIVE or sid in turns.served:
             return True
-        before = len(batch.history)
+        while turns.waits(batch, sid):
+            first = turns.first(batch, sid)
+            if first == sid:
+                break
+            if first is not None and not self._tick(batch, first, allowed):
+                return False
+            # Where the rules raised about the first, it is the next one's turn.
+            if first is None or first not in batch.failed:
+                batch.timers.append((next_turn(case, self.now), sid))
+                return True
+        return self._tick(batch, sid, allowed)
+
+    def _tick(self, batch: Batch, sid: int, allowed: Allowance) -> bool:
+        """Tick one case without an open round; False where its timer is to stay."""
+        case, before = batch.cases[sid], len(batch.history)
         reply = batch.apply(sid, Tick())
         if reply.verdict is Verdict.APPLIED:
             return allowed.take() or self._as_it_was(batch, case, sid, before)
@@ -292,6 +361,9 @@ class Sweeper:
 
     def _as_so_far(self, connection: Connection, done: Pass) -> Product:
         """Bring brakes and counters to where a real run would have brought them by now."""
+        guards.check_billing(
+            connection, products.load(connection, self.product_key), self.can, self.now
+        )
         product = guards.check_feeds(
             connection, products.load(connection, self.product_key), self.now
         )
@@ -329,6 +401,18 @@ def _go_on(connection: Connection, product: Product) -> None:
     """End the pass where a brake has been set since it began."""
     if why := _brake_on(connection, product):
         raise _Braked(why)
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How a pass goes through the timers: in the order of charges, one ask a customer.
+
+    `served` are those whom a dry run would have asked so far.
+    """
+
+    by_charge: bool
+    by_customer: bool
+    served: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)

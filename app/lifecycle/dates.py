@@ -7,6 +7,7 @@ the start are UTC days, as they are told.
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from itertools import takewhile
 from zoneinfo import ZoneInfo
 
 from app.lifecycle.case import GRACE, NO_REMINDER, Case, Outcome, Reach, Round, Subscription, Why
@@ -83,6 +84,35 @@ def _plus(moment: datetime, step: Period, periods: int) -> datetime:
 def next_charge(subscription: Subscription, after: datetime) -> datetime | None:
     """Give the next moment at which billing charges; None where it never told one."""
     return next(charges(subscription, after), None)
+
+
+def charged_before(subscription: Subscription, after: datetime, last: date) -> tuple[date, ...]:
+    """Give the days of the charges after a moment, up to the end of the day `last`."""
+    return _charged(subscription, after, end_of(last, subscription.zone))
+
+
+def charged_behind(case: Case, policy: Policy, now: datetime, last: date) -> tuple[date, ...]:
+    """Give the days of the charges that may be made though nobody answered by the end of `last`.
+
+    Silence counts only once the feeds have told the day on which the window ends, and feeds may
+    take `usage_feed_max_age` for that; a brake that has lifted meanwhile moves the deadline on.
+    """
+    end = end_of(last, case.subscription.zone)
+    due = (deadline(case, case.round) if case.round else None) or end
+    told = datetime.combine(_last_told(max(due, end)) + ONE_DAY, time(), UTC)
+    until = told + policy.guards.usage_feed_max_age.exactly()
+    # From the last instant of the window: one made as it ends is not made before.
+    return _charged(case.subscription, max(now, end - LAST_INSTANT), until)
+
+
+def _charged(subscription: Subscription, after: datetime, until: datetime) -> tuple[date, ...]:
+    made = takewhile(lambda moment: moment < until, charges(subscription, after))
+    return tuple(dict.fromkeys(day_at(moment, subscription.zone) for moment in made))
+
+
+def _last_told(end: datetime) -> date:
+    """Give the last UTC day that has to be told before silence counts, by the end of a window."""
+    return (end - LAST_INSTANT).astimezone(UTC).date()
 
 
 # --- asking --------------------------------------------------------------------------------
@@ -195,8 +225,8 @@ def silence_counts_at(case: Case, current: Round) -> datetime | None:
     """
     if current.answer_by is None:
         return None
-    last = (current.answer_by - LAST_INSTANT).astimezone(UTC).date()
-    return deadline(case, current) if heard(case, last + ONE_DAY) else None
+    told = heard(case, _last_told(current.answer_by) + ONE_DAY)
+    return deadline(case, current) if told else None
 
 
 def reminder_moments(case: Case, current: Round, terms: Terms) -> list[datetime]:

@@ -40,6 +40,23 @@ A_MONTH = Period(months=1)
 ACT_ON_SILENCE = {"suspend": Act.SUSPEND, "cancel_at_period_end": Act.CANCEL}
 
 
+def acts_on_silence(policy: Policy) -> frozenset[Act]:
+    """Give what billing may be told under a policy because somebody stayed silent."""
+    terms = (policy.terms, *(segment.terms for segment in policy.segments))
+    acts = (ACT_ON_SILENCE.get(each.on_no_answer) for each in terms)
+    return frozenset(act for act in acts if act is not None)
+
+
+def promised_act(case: Case, policy: Policy) -> Act | None:
+    """Give what billing will be told should the person stay silent; None where they are told so."""
+    current = case.round
+    if current is None or case.stage is not Stage.ASKED or current.act is not None:
+        return None
+    if current.asked_at is None:
+        return None
+    return ACT_ON_SILENCE.get(terms_for(case, policy).on_no_answer)
+
+
 def ticked(case: Case, policy: Policy, now: datetime) -> Step:
     """Do what has become due."""
     current = case.round
@@ -63,6 +80,14 @@ def _ask_if_due(case: Case, policy: Policy, now: datetime) -> Step:
     if due is None or due[0] > now:
         return Step(case)
     return open_round(case, due[1], policy, now)
+
+
+def to_be_asked(case: Case, policy: Policy, now: datetime) -> bool:
+    """Say whether a tick would open a round and queue its ask."""
+    if case.stage is not Stage.ACTIVE:
+        return False
+    due = ask_at(case, terms_for(case, policy), now)
+    return due is not None and due[0] <= now
 
 
 def open_round(case: Case, why: Why, policy: Policy, now: datetime) -> Step:

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.store.database import cursor
+from app.store.reconciliation import AFTER_ADDING
 
 BEGINNING = datetime(1, 1, 2, tzinfo=UTC)
 PERIOD = """case s."interval" when 'day' then 86400 when 'week' then 604800
@@ -132,7 +133,8 @@ def count_rounds(connection: Connection, product_id: int, start: datetime, end: 
 def next_moment(connection: Connection, now: datetime) -> datetime | None:
     """Give the first moment after `now` at which anything of any product comes due.
 
-    Where people wait whom the pace has held back, also when it next lets more of them in.
+    Where people wait whom the pace has held back, also when it next lets more of them in. The
+    daily comparison with a billing system that lists nothing waits for whatever else is due.
     """
     run = cursor(connection)
     run.execute(
@@ -145,6 +147,12 @@ def next_moment(connection: Connection, now: datetime) -> datetime | None:
              where product_id = p.id and state = 'pending' and not_before > %(now)s
              union all select min(not_before) from webhook
              where product_id = p.id and state = 'pending' and not_before > %(now)s
+             union all select min(not_before) from refund
+             where product_id = p.id and state = 'approved' and not_before > %(now)s
+             union all select due_at from reconciliation
+             where product_id = p.id and due_at > %(now)s and (lists or phase is not null)
+             union all select p.created_at + %(first)s where p.created_at + %(first)s > %(now)s
+               and not exists (select 1 from reconciliation where product_id = p.id)
              union all select paced.first from (
                select handed_over_at + interval '1 day' as first from ramp
                where product_id = p.id and version = p.policy_version
@@ -152,7 +160,7 @@ def next_moment(connection: Connection, now: datetime) -> datetime | None:
                where product_id = p.id and taken > 0) paced
              where paced.first > %(now)s and %(now)s >= (
                select min(due_at) from timer where product_id = p.id)) due""",
-        {"now": now},
+        {"now": now, "first": AFTER_ADDING},
     )
     row = run.fetchone()
     return row[0] if row else None

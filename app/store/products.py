@@ -1,7 +1,7 @@
 """Products, their policies, feeds, brakes and keys: the few rows that people set up."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
@@ -62,6 +62,7 @@ class Product:
     hearing: Hearing
     policies: Mapping[int, Policy]
     listeners: tuple[Listener, ...] = ()
+    billing_settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def policy(self) -> Policy | None:
@@ -132,7 +133,7 @@ SETTINGS = ("from_address", "reply_to", "support_url", "app_url", "locale", "tim
 _LOAD = """
     select p.id, p.key, p.name, p.billing, p.from_address, p.reply_to, p.support_url, p.app_url,
            p.locale, p.timezone, p.approvals, p.policy_version,
-           f.covers_from, f.heard_until, b.lifted_at, v.digests, e.listeners
+           f.covers_from, f.heard_until, b.lifted_at, v.digests, e.listeners, p.billing_settings
     from product p
     cross join lateral (
         select max(covers_from) as covers_from,
@@ -170,6 +171,7 @@ def load(connection: Connection, key: str) -> Product:
         hearing=hearing,
         policies=found,
         listeners=tuple(Listener(number, frozenset(types)) for number, types in row[16] or ()),
+        billing_settings=row[17],
     )
 
 

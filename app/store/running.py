@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from app.lifecycle.case import Lane
 from app.store.database import Session, cursor
+from app.store.reconciliation import AFTER_ADDING
 
 LEADERSHIP = 7_361_482_002
 """The key of the advisory lock that its leader holds."""
@@ -16,7 +17,12 @@ MANY = 1000
 """Due rows are counted up to this many: enough to say how many hands are wanted."""
 SWEEP = "sweep"
 WEBHOOKS = "webhooks"
-JOBS = (SWEEP, str(Lane.BILLING), str(Lane.NOTICE), WEBHOOKS)
+LOOK = "look"
+RECONCILE = "reconcile"
+REFUND = "refund"
+BOOKS = (LOOK, RECONCILE, REFUND)
+"""The jobs that keep our books and billing's the same."""
+JOBS = (SWEEP, str(Lane.BILLING), str(Lane.NOTICE), WEBHOOKS, *BOOKS)
 EVERYTHING = "everything"
 """All jobs of a product, one after the other, until none finds anything to do."""
 
@@ -97,6 +103,9 @@ class Due:
     billing: int
     notice: int
     webhooks: int
+    look: int
+    reconcile: int
+    refund: int
     claimed: int
     forsaken: int
 
@@ -111,6 +120,8 @@ class Due:
                 return self.notice
             case "webhooks":
                 return self.webhooks
+            case "look" | "reconcile" | "refund":
+                return int(getattr(self, job))
             case _:
                 return 0
 
@@ -138,14 +149,33 @@ _DUE = f"""
           and w.not_before <= %(now)s limit {MANY}) x)
         + (select count(*) from webhook w where w.state = 'claimed' and w.lease_until < %(wall)s
              and w.product_id = p.id) as webhooks,
+      (select count(*) from (
+        select 1 from look l where l.product_id = p.id and l.state <> 'parked'
+          and l.not_before <= %(wall)s limit {MANY}) x) as look,
+      (coalesce(c.due_at, p.created_at + %(first)s) <= %(now)s
+        and (c.lease_until is null or c.lease_until < %(wall)s))::int as reconcile,
+      (select count(*) from (
+        select 1 from refund d where d.product_id = p.id and d.state = 'approved'
+          and d.not_before <= %(now)s
+          and (d.lease_until is null or d.lease_until < %(wall)s) limit {MANY}) x) as refund,
       (select count(*) from outbox o where o.state = 'claimed' and o.product_id = p.id)
         + (select count(*) from webhook w where w.state = 'claimed' and w.product_id = p.id)
+        + (select count(*) from look l where l.state = 'claimed' and l.product_id = p.id)
+        + (select count(*) from refund d where d.state = 'approved' and d.product_id = p.id
+             and d.lease_until is not null)
+        + (c.lease_until is not null)::int
         as claimed,
       (select count(*) from outbox o where o.state = 'claimed' and o.product_id = p.id
          and o.lease_until < %(wall)s)
         + (select count(*) from webhook w where w.state = 'claimed' and w.product_id = p.id
-             and w.lease_until < %(wall)s) as forsaken
+             and w.lease_until < %(wall)s)
+        + (select count(*) from look l where l.state = 'claimed' and l.product_id = p.id
+             and l.not_before < %(wall)s)
+        + (select count(*) from refund d where d.state = 'approved' and d.product_id = p.id
+             and d.lease_until < %(wall)s)
+        + coalesce(c.lease_until < %(wall)s, false)::int as forsaken
     from product p
+    left join reconciliation c on c.product_id = p.id
     cross join lateral (
       select case when bool_and(covers_until is not null)
         then min(covers_until)::timestamp at time zone 'UTC' end as heard_until
@@ -157,13 +187,21 @@ _DUE = f"""
 def due(connection: Session, now: datetime, wall: datetime, only: int | None = None) -> list[Due]:
     """Give what is due at a life moment, of one product or all; claims go by the wall clock."""
     with connection.cursor(row_factory=class_row(Due)) as run:
-        return run.execute(_DUE, {"now": now, "wall": wall, "only": only}).fetchall()
+        values = {"now": now, "wall": wall, "only": only, "first": AFTER_ADDING}
+        return run.execute(_DUE, values).fetchall()
 
 
 def due_of(connection: Connection, product_id: int, now: datetime, wall: datetime) -> Due | None:
     """Give what is due for one product; None where there is no such product."""
+    return next(iter(all_due(connection, now, wall, product_id)), None)
+
+
+def all_due(
+    connection: Connection, now: datetime, wall: datetime, only: int | None = None
+) -> list[Due]:
+    """Give what is due inside a transaction, of one product or all."""
     driver: Session = connection.connection.driver_connection  # type: ignore[assignment]
-    return next(iter(due(driver, now, wall, product_id)), None)
+    return due(driver, now, wall, only)
 
 
 # --- what the jobs did -------------------------------------------------------------------------

@@ -337,8 +337,106 @@ look = Table(
     Column("not_before", Moment, nullable=False),
     Column("hints", Integer, nullable=False),
     Column("tries", Integer, nullable=False),
+    # Claimed until `not_before`; parked waits for a person, or for another hint.
+    Column("state", Text, nullable=False, server_default="waiting"),
     Column("error", Text),
-    Index("look_due_idx", "product_id", "not_before", "external_id"),
+    CheckConstraint("state in ('waiting', 'claimed', 'parked')", name="state"),
+    Index(
+        "look_due_idx",
+        "product_id",
+        "not_before",
+        "external_id",
+        postgresql_where=text("state <> 'parked'"),
+    ),
+    Index("look_claimed_idx", "product_id", postgresql_where=text("state = 'claimed'")),
+    Index("look_parked_idx", "product_id", postgresql_where=text("state = 'parked'")),
+)
+
+# One row a product: how far its comparison with billing has come, and what the last one found.
+reconciliation = Table(
+    "reconciliation",
+    metadata,
+    _product(primary_key=True),
+    # On the life clock: when the next run begins, or this one goes on.
+    Column("due_at", Moment, nullable=False),
+    Column("lists", Boolean, nullable=False, server_default=text("false")),
+    # None while no run is under way.
+    Column("phase", Text),
+    Column("cursor", Text),
+    Column("began_at", Moment),
+    # From when on charges have not been walked through yet.
+    Column("charges_from", Moment),
+    Column("lease_until", Moment),
+    Column("fence", Integer, nullable=False, server_default="0"),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("error", Text),
+    Column("counts", JSONB, nullable=False, server_default="{}"),
+    Column("ended_at", Moment),
+    Column("result", JSONB),
+    CheckConstraint("phase in ('pages', 'missing', 'charges')", name="phase"),
+)
+
+unexplained = Table(
+    "unexplained",
+    metadata,
+    _product(primary_key=True),
+    Column("subscription_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("what", Text, primary_key=True),
+    Column("first_at", Moment, nullable=False),
+    Column("last_at", Moment, nullable=False),
+)
+
+# Charges that should not have been, and how they are given back.
+refund = Table(
+    "refund",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    _product(),
+    Column("subscription_id", BigInteger, nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("charge", Text, nullable=False),
+    Column("charged_at", Moment, nullable=False),
+    # Minor units: what was taken, what of it billing says was given back, what we ask it to give.
+    Column("amount", BigInteger, nullable=False),
+    Column("refunded", BigInteger, nullable=False),
+    Column("asked", BigInteger),
+    # What billing said was given back when we first asked: tells our refund from another's.
+    Column("refunded_before", BigInteger),
+    Column("currency", Text, nullable=False),
+    Column("evidence", JSONB, nullable=False),
+    Column("state", Text, nullable=False),
+    # Nothing may be made of it whoever approves: the reason is in `error`.
+    Column("absurd", Boolean, nullable=False, server_default=text("false")),
+    Column("found_at", Moment, nullable=False),
+    Column("decided_by", Text),
+    Column("decided_at", Moment),
+    Column("why", Text),
+    Column("first_tried_at", Moment),
+    Column("not_before", Moment, nullable=False),
+    Column("lease_until", Moment),
+    Column("fence", Integer, nullable=False, server_default="0"),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("unknown", Integer, nullable=False, server_default="0"),
+    Column("error", Text),
+    Column("made_at", Moment),
+    UniqueConstraint("product_id", "charge"),
+    CheckConstraint(
+        "state in ('proposed', 'approved', 'made', 'declined', 'failed')", name="state"
+    ),
+    Index(
+        "refund_due_idx",
+        "product_id",
+        "not_before",
+        "id",
+        postgresql_where=text("state = 'approved'"),
+    ),
+    Index(
+        "refund_open_idx",
+        "product_id",
+        "id",
+        postgresql_where=text("state in ('proposed', 'failed')"),
+    ),
+    Index("refund_subscription_idx", "subscription_id", "round"),
 )
 
 # --- the running service ---------------------------------------------------------------------

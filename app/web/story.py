@@ -16,6 +16,7 @@ from app.lifecycle.case import TEN_MINUTES, Act, ActState, Outcome, Stage, Word
 from app.web.words import Speaker
 from app.world.mail import say
 from app.world.mail.draft import Tongue
+from app.world.mail.facts import named, often
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,16 +151,15 @@ def _silence(look: Look) -> tuple[Block, ...]:
         return (Block("heading.silence", ("text.silence_nothing",)),)
     if look.answer_day is None or look.late or look.round.act is not None:
         return ()
-    texts = [f"text.silence_{what}"]
-    texts += ["text.silence_charged_first"] if _charged_first(look) else []
+    texts = [f"text.silence_{what}", *_still_charged(look)]
     quiet = ["text.reminders_off"] if look.round.quiet else []
     return (Block("heading.silence", (*texts, "text.silence_used", *quiet)),)
 
 
-def _charged_first(look: Look) -> bool:
-    if look.next_charge is None or look.answer_day is None:
-        return False
-    return _day(look, look.next_charge) <= look.answer_day
+def _still_charged(look: Look) -> tuple[str, ...]:
+    """Name the charges that are made, or may be made, before silence stops any."""
+    told = {"charged": often(look.charged_on), "behind": often(look.charged_behind)}
+    return tuple(f"text.silence_{what}_{many}" for what, many in told.items() if many)
 
 
 def _data_if_asked(look: Look) -> Block:
@@ -447,6 +447,12 @@ def speaker(look: Look, tongue: Tongue) -> Speaker:
     facts |= {name: say.day(each, tongue.locale) for name, each in days.items() if each}
     if look.answer_day:
         facts["answer_day"] = say.weekday(look.answer_day, tongue.locale)
+    several = {
+        "charged_on": named(look.charged_on),
+        "charged_last": look.charged_on[-1:],
+        "charged_behind": named(look.charged_behind),
+    }
+    facts |= {name: say.days(each, tongue.locale) for name, each in several.items() if each}
     facts["product"] = _name(look.seller.name)
     facts["plan"] = _name(subscription.plan)
     facts["amount"] = say.money(subscription.amount, subscription.currency, tongue.locale)

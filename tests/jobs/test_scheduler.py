@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,11 +17,14 @@ from app.store import running, testclock
 from app.store.database import Database, Session
 from app.store.running import Run
 from app.store.tables import feed
+from app.world.connector import Away, Connector
 from jobs import scheduler
+from jobs.billing import Books
 from jobs.crew import Crew
 from jobs.scheduler import Leader, Scheduler
 from jobs.walk import Walker
-from tests.probe import DAY
+from tests.fakebooks import FakeBooks, Killed, books_of, kept, on_books
+from tests.probe import DAY, leases_run_out
 from tests.world import START, YEAR, MovableClock, Town, row
 
 SECOND = timedelta(seconds=1)
@@ -91,7 +94,7 @@ def life_clock(town: Town) -> Clock:
     return Clock(now, lambda: START + next(ticks) * timedelta(milliseconds=5))
 
 
-def crew_on(town: Town, clock: Clock) -> Crew:
+def crew_on(town: Town, clock: Clock, billing: Connector | None = None) -> Crew:
     @contextmanager
     def one() -> Iterator[Any]:
         worker = town.worker()
@@ -99,7 +102,9 @@ def crew_on(town: Town, clock: Clock) -> Crew:
         worker.effects = type(worker.effects)(town.database, clock, town.links)
         yield worker
 
-    return Crew(town.database, clock, one, NoWebhooks())
+    found = billing or town.worker().connector(town.key)
+    books = Books(town.database, clock, lambda _: found)  # type: ignore[arg-type,return-value]
+    return Crew(town.database, clock, one, NoWebhooks(), books=books)
 
 
 def lead_at_last(connection: Session) -> int | None:
@@ -312,6 +317,79 @@ def note(town: Town, job: str, *, did: int, idle: bool = True) -> None:
         running.note_run(connection, Run(number, job, now, now, now, did, 0, idle))
 
 
+# --- keeping the books -----------------------------------------------------------------------
+
+
+def test_books_are_called_for_when_there_is_something_to_do(town: Town, beside: Session) -> None:
+    billing = on_books(town)
+    calls = Calls()
+    leads = leader(town, calls, beside)
+    note(town, "sweep", did=0)
+    leads._watch()
+    assert calls.jobs == []
+    beside.execute(
+        "insert into look (product_id, external_id, wanted_at, not_before, hints, tries)"
+        " select id, 'ada', %s, %s, 1, 0 from product",
+        (START, START),
+    )
+    town.clock.advance(SECOND)
+    leads._watch()
+    assert calls.jobs == ["look"]
+    town.clock.advance(DAY)
+    note(town, "sweep", did=0)
+    leads._watch()
+    assert sorted(calls.jobs) == ["look", "look", "reconcile"]
+    books = books_of(town, billing)
+    kept(books)
+    town.clock.advance(SECOND)
+    leads._watch()
+    assert len(calls.jobs) == 3
+
+
+def test_many_looks_leave_billing_to_the_acts(town: Town, beside: Session) -> None:
+    note(town, "sweep", did=0)
+    beside.execute(
+        "insert into look (product_id, external_id, wanted_at, not_before, hints, tries)"
+        " select id, n, %s, %s, 1, 0 from product, generate_series(1, 900) n",
+        (START, START),
+    )
+    calls = Calls()
+    leader(town, calls, beside)._watch()
+    assert calls.jobs == ["look"] * scheduler.MOST_AT_BOOKS
+
+
+def due_now(town: Town, beside: Session) -> running.Due:
+    (found,) = running.due(beside, town.clock.now(), town.clock.wall())
+    return found
+
+
+def test_what_a_dead_worker_held_is_due_again_when_its_lease_ends(
+    town: Town, beside: Session
+) -> None:
+    billing = on_books(town)
+    billing.has(row("ada"))
+    town.clock.advance(2 * DAY)
+
+    def dies(_: str) -> None:
+        raise Killed
+
+    beside.execute(
+        "insert into look (product_id, external_id, wanted_at, not_before, hints, tries)"
+        " select id, 'ada', %s, %s, 1, 0 from product",
+        (START, START),
+    )
+    before = due_now(town, beside)
+    assert (before.look, before.reconcile, before.claimed) == (1, 1, 0)
+    for job in ("look", "reconcile"):
+        with pytest.raises(Killed):
+            books_of(town, billing, after_step=dies).work(job, "tv", lambda: True)
+    held = due_now(town, beside)
+    assert (held.look, held.reconcile, held.claimed, held.forsaken) == (0, 0, 2, 0)
+    leases_run_out(town)
+    left = due_now(town, beside)
+    assert (left.look, left.reconcile, left.claimed, left.forsaken) == (1, 1, 2, 2)
+
+
 # --- walking ---------------------------------------------------------------------------------
 
 
@@ -460,3 +538,32 @@ def test_answers_on_the_way_count_as_on_any_day(town: Town, beside: Session) -> 
     order(town, START + 4 * DAY)
     walk_to_the_end(leads, beside)
     assert town.stage("ada") == "canceled"
+
+
+def walked_with(town: Town, beside: Session, billing: FakeBooks, days: int) -> int:
+    """Walk so many days with a billing system that can be asked; give the turns it took."""
+    clock = life_clock(town)
+    billing.town = replace(town, clock=clock)  # type: ignore[arg-type]
+    leads = leader(town, Calls(crew_on(town, clock, billing)), beside, test=True)
+    order(town, START + days * DAY)
+    return walk_to_the_end(leads, beside)
+
+
+def test_a_walk_stops_once_a_day_to_compare_with_billing(town: Town, beside: Session) -> None:
+    billing = on_books(town)
+    billing.has(*(row(f"p{number:02}") for number in range(25)))
+    turns = walked_with(town, beside, billing, 30)
+    assert 28 <= billing.calls("page").count(None) <= 30
+    assert turns < 30 * 5
+    assert town.case("p00").subscription.status == "active"
+
+
+def test_billing_that_is_always_away_does_not_stall_a_walk(town: Town, beside: Session) -> None:
+    billing = on_books(town)
+
+    def away(_kind: str, _what: object) -> None:
+        raise Away("http 503", timedelta(0))
+
+    billing.before = away
+    assert walked_with(town, beside, billing, 10) < 300
+    assert len(billing.asked) > 10

@@ -44,7 +44,10 @@ class Brief(Struct, frozen=True, kw_only=True):
     ``message_id`` comes without angle brackets and stays the same when a notice is
     sent again; ``sent_at`` becomes the Date header.  ``answer_by`` is the last day to
     answer; ``erase_on`` the first day on which data may be erased, None when nothing
-    is scheduled.  In ``welcome_back``, ``last_used_on`` is the day of the return.
+    is scheduled.  ``charged_on`` are the days of the charges that are made by the end of
+    ``answer_by`` unless the person cancels, ``charged_behind`` those of the charges after it
+    that may be made before silence counts; both in order.  In ``welcome_back``,
+    ``last_used_on`` is the day of the return.
     """
 
     notice: str
@@ -69,6 +72,8 @@ class Brief(Struct, frozen=True, kw_only=True):
     decided_by: str = "subscriber"
     decided_at: datetime | None = None
     reason: str = "unused"
+    charged_on: tuple[date, ...] = ()
+    charged_behind: tuple[date, ...] = ()
 
 
 def check(brief: Brief) -> None:

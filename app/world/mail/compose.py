@@ -10,7 +10,16 @@ from app.world.mail.address import on_the_wire
 from app.world.mail.brief import UNASKED, Brand, Brief, check
 from app.world.mail.draft import Absent, Draft, Tongue, draft, mark, put_in, tongue
 from app.world.mail.encode import token, web
-from app.world.mail.facts import BRAND_FACTS, CHOICES, FACTS, FORMS, Told, brand_facts, facts
+from app.world.mail.facts import (
+    BRAND_FACTS,
+    CHOICES,
+    COUNTED,
+    FACTS,
+    FORMS,
+    Told,
+    brand_facts,
+    facts,
+)
 from app.world.mail.skeleton import Skeleton
 
 Wording = tuple[object, ...]
@@ -66,7 +75,7 @@ class Composer:
             brief.without_answer,
             brief.decided_by,
             brief.reason,
-            told.charged_first,
+            told.counts,
             *map(bool, told.forms[::FORMS]),
         )
         found = wordings.get(wording)
@@ -101,7 +110,7 @@ def _context(brief: Brief, told: Told, ours: tuple[str, ...]) -> dict[str, Any]:
         for at, (name, value) in enumerate(zip(names, values, strict=True))
     }
     choices = {name: getattr(brief, name) for name in CHOICES}
-    return marks | choices | {"charged_first": told.charged_first}
+    return marks | choices | dict(zip(COUNTED, told.counts, strict=True))
 
 
 @lru_cache(maxsize=1024)

@@ -1,5 +1,6 @@
 """The facts of a brief, in words and encoded, in one fixed order."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -21,11 +22,18 @@ FACTS: Final = (
     "paid_until",
     "decided_at",
     "answer_url",
+    "charged_on",
+    "charged_last",
+    "charged_behind",
 )
 FORMS: Final = 3
 BRAND_FACTS: Final = ("brand", "support_url", "app_url")
 # What picks the wording, and is never itself written.
 CHOICES: Final = ("interval", "without_answer", "decided_by", "reason")
+# What picks the wording by how many charges there are; ``often`` says which values it has.
+COUNTED: Final = ("charged", "behind")
+# More days than this are told by the first and the last.
+EACH_NAMED: Final = 5
 
 
 class Told(NamedTuple):
@@ -33,11 +41,11 @@ class Told(NamedTuple):
 
     Flat, as joining them needs it: fact ``n`` is at ``3n`` as it is, at ``3n + 1`` for the
     text part and at ``3n + 2`` for the HTML part; one that is not given is empty.
-    ``charged_first``: the next charge falls before the last day to answer is over.
+    ``counts`` says how often money is charged, in the order of ``COUNTED``.
     """
 
     forms: tuple[str | bytes, ...]
-    charged_first: bool
+    counts: tuple[str, str]
 
     @property
     def raws(self) -> tuple[str, ...]:
@@ -61,8 +69,23 @@ def facts(brief: Brief, locale: str) -> Told:
         *_day(paid_day, locale),
         *(NOTHING if brief.decided_at is None else _moment(brief.decided_at, zone, locale)),
         *said_link(brief.answer_url),
+        *_days(brief.charged_on, locale),
+        *_day(brief.charged_on[-1] if brief.charged_on else None, locale),
+        *_days(brief.charged_behind, locale),
     )
-    return Told(forms, bool(charge_day and brief.answer_by and charge_day <= brief.answer_by))
+    return Told(forms, (often(brief.charged_on), often(brief.charged_behind)))
+
+
+def often(days: Sequence[date]) -> str:
+    """Return how many days: "" for none, ``once``, ``some`` that are all named, or ``many``."""
+    if len(days) > EACH_NAMED:
+        return "many"
+    return ("", "once")[len(days)] if len(days) <= 1 else "some"
+
+
+def named(days: tuple[date, ...]) -> tuple[date, ...]:
+    """Return the days that are named: each of a few, of ``many`` the first."""
+    return days if len(days) <= EACH_NAMED else days[:1]
 
 
 def brand_facts(brand: Brand) -> tuple[str, ...]:
@@ -86,6 +109,12 @@ def _minute(at: datetime, zone: ZoneInfo, locale: str) -> Said:
 def _day(value: date | None, locale: str) -> Said:
     """Return a day in words, encoded."""
     return NOTHING if value is None else said(say.day(value, locale))
+
+
+@lru_cache(maxsize=8192)
+def _days(values: tuple[date, ...], locale: str) -> Said:
+    """Return days in words, encoded: each of a few, of many the first."""
+    return said(say.days(named(values), locale)) if values else NOTHING
 
 
 @lru_cache(maxsize=8192)

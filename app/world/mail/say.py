@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale
 from babel.dates import format_date, format_time
+from babel.lists import format_list
 
 from app.errors import Refused
 from app.world.mail.manners import manner
@@ -55,6 +56,12 @@ def day(value: date, locale: str) -> str:
 def weekday(value: date, locale: str) -> str:
     """Return the day with its weekday, as a deadline needs it: ``Saturday, 3 October 2026``."""
     return _day(value, manner(locale).weekday, locale)
+
+
+@lru_cache(maxsize=8192)
+def days(values: tuple[date, ...], locale: str) -> str:
+    """Return days in words: ``3 October 2026 and 3 November 2026``."""
+    return str(format_list([day(each, locale) for each in values], "standard", locale))
 
 
 def _day(value: date, pattern: str, locale: str) -> str:

@@ -225,7 +225,15 @@ def test_the_next_moment_is_the_first_of_timers_rounds_and_effects(town: Town) -
         with town.database.transaction() as connection:
             return due.next_moment(connection, now)
 
+    assert following() == now + DAY  # to be compared with billing for the first time
+    rows(
+        town.database,
+        "insert into reconciliation (product_id, due_at) select id, '2025-01-01' from product",
+    )
     assert following() == datetime(2025, 3, 2, tzinfo=UTC)
+    rows(town.database, "update reconciliation set lists = true")
+    assert following() == datetime(2025, 1, 1, tzinfo=UTC)
+    rows(town.database, "update reconciliation set lists = false")
     town.sweep()
     assert following() == now + 3 * DAY
     rows(town.database, "update outbox set not_before = :at", at=now + HOUR)

@@ -38,6 +38,9 @@ def test_no_sentence_counts_anything_so_none_needs_a_plural() -> None:
 NAMES = {"product", "plan"}
 DAYS = {
     "answer_day",
+    "charged_behind",
+    "charged_last",
+    "charged_on",
     "erase_if_canceled",
     "erase_if_silent",
     "erase_on",

@@ -62,6 +62,8 @@ briefs = st.fixed_dictionaries(
         "without_answer": st.sampled_from(["suspend", "cancel_at_period_end", "nothing"]),
         "decided_by": st.sampled_from(["subscriber", "app", "silence"]),
         "reason": st.sampled_from(["never_used", "unused", "before_renewal"]),
+        "charged_on": st.lists(days, max_size=8).map(tuple),
+        "charged_behind": st.lists(days, max_size=8).map(tuple),
     }
 )
 

@@ -1,13 +1,14 @@
 """French as a French person writes it, in every wording of every notice."""
 
 import itertools
+from datetime import date
 
 import pytest
 
 from app.world.mail.brief import NOTICES
 from tests.app.world.mail.build import BRIEF, written
 from tests.app.world.mail.french import slips
-from tests.app.world.mail.test_wording import BY, USE, WITHOUT, Facts
+from tests.app.world.mail.test_wording import BY, CHARGES, USE, WITHOUT, Facts
 
 FRANCE: Facts = {"language": "fr-FR", "timezone": "Europe/Paris", "currency": "EUR"}
 BARE: Facts = dict.fromkeys(("next_charge", "last_used_on", "erase_on", "paid_until"))
@@ -46,8 +47,8 @@ def test_good_type_is_left_alone() -> None:
 @pytest.mark.parametrize("notice", NOTICES)
 @pytest.mark.parametrize("bare", [True, False])
 def test_no_wording_of_a_notice_has_a_slip_of_type(notice: str, *, bare: bool) -> None:
-    for decided_by, without, reason in itertools.product(BY, WITHOUT, USE):
-        choice = {"decided_by": decided_by, "without_answer": without, "reason": reason}
+    for decided_by, without, reason, charges in itertools.product(BY, WITHOUT, USE, CHARGES):
+        choice = {"decided_by": decided_by, "without_answer": without, "reason": reason, **charges}
         facts: Facts = FRANCE | (BARE if bare else {}) | {"notice": notice} | choice
         mail = written(**facts)
         assert not slips(mail.subject)
@@ -78,6 +79,19 @@ def test_an_ask_in_french_states_the_nine_facts() -> None:
         "Northlight TV vous écrit parce que vous y avez un abonnement",
     ):
         assert words in mail.text
+
+
+def test_the_charges_that_are_still_made_are_named_in_french() -> None:
+    days: Facts = {
+        "charged_on": (date(2026, 9, 1), date(2026, 9, 15)),
+        "charged_behind": (date(2026, 10, 3),),
+    }
+    words = " ".join(written(**FRANCE, **days).text.split())
+    assert (
+        "Avant la fin de ce délai, 13,49 \u20ac vous seront encore prélevés à chacune de ces dates,"
+        " sauf si vous résiliez avant : 1er septembre 2026 et 15 septembre 2026."
+        " Le prélèvement du 3 octobre 2026 tombe juste après et pourra encore être effectué"
+    ) in words
 
 
 @pytest.mark.parametrize(

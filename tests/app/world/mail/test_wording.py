@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from datetime import date
 from importlib.resources import files
 from typing import Any
 
@@ -12,7 +13,7 @@ from jinja2 import meta, nodes
 from app.world.mail import say
 from app.world.mail.brief import NOTICES, UNASKED
 from app.world.mail.draft import cut, languages, nearest, source, tongue
-from app.world.mail.facts import BRAND_FACTS, CHOICES, FACTS
+from app.world.mail.facts import BRAND_FACTS, CHOICES, COUNTED, FACTS
 from app.world.mail.facts import facts as told
 from tests.app.world.mail.build import BRAND, BRIEF, COMPOSER, Mail, brand, brief, written
 
@@ -80,12 +81,81 @@ def test_an_ask_before_a_renewal_says_so() -> None:
     assert "before it renews" not in written(reason="unused").text
 
 
-def test_a_charge_before_the_deadline_is_told() -> None:
-    early = brief().next_charge.replace(month=9, day=15)  # type: ignore[union-attr]
-    told = "The charge of 15 September 2026 falls before that date"
-    assert told in written(next_charge=early).text
-    assert "falls before that date" not in written().text
-    assert "falls before that date" not in written(next_charge=early, without_answer="nothing").text
+STILL = "Before that day is over"
+RIGHT_AFTER = "right after that day and may still be made"
+ONCE, SOME = (date(2026, 9, 15),), (date(2026, 9, 8), date(2026, 9, 22))
+DAILY = tuple(date(2026, 9, day) for day in range(2, 31))
+
+
+@pytest.mark.parametrize("notice", ["ask", "reminder"])
+@pytest.mark.parametrize(
+    ("days", "told"),
+    [
+        (ONCE, "£13.49 is still charged on 15 September 2026, unless you cancel first."),
+        (
+            SOME,
+            (
+                "£13.49 is still charged on each of these days, unless you cancel first:"
+                " 8 September 2026 and 22 September 2026."
+            ),
+        ),
+        (
+            DAILY,
+            (
+                "£13.49 a month is still charged, from 2 September 2026 to 30 September 2026,"
+                " unless you cancel first."
+            ),
+        ),
+    ],
+)
+def test_every_charge_before_the_deadline_is_named(
+    notice: str, days: tuple[date, ...], told: str
+) -> None:
+    for words in both(written(notice=notice, charged_on=days)):
+        assert f"{STILL}, {told}" in words
+        assert RIGHT_AFTER not in words
+
+
+@pytest.mark.parametrize("notice", ["ask", "reminder"])
+@pytest.mark.parametrize(
+    ("days", "told"),
+    [
+        ((date(2026, 10, 3),), "The charge of 3 October 2026 comes right after"),
+        (
+            (date(2026, 10, 2), date(2026, 10, 3)),
+            "The charges of 2 October 2026 and 3 October 2026 come right after",
+        ),
+        (
+            tuple(date(2026, 10, day) for day in range(2, 9)),
+            "The charges from 2 October 2026 on come right after",
+        ),
+    ],
+)
+def test_a_charge_before_silence_counts_is_named(
+    notice: str, days: tuple[date, ...], told: str
+) -> None:
+    for words in both(written(notice=notice, charged_behind=days)):
+        assert told in words
+        assert RIGHT_AFTER in words
+        assert STILL not in words
+
+
+def test_both_are_told_where_money_is_charged_before_and_after() -> None:
+    words = both(written(charged_on=ONCE, charged_behind=(date(2026, 10, 3),)))[0]
+    assert "unless you cancel first. The charge of 3 October 2026 comes" in words
+
+
+@pytest.mark.parametrize("notice", ["ask", "reminder"])
+def test_no_charge_is_named_where_none_comes_or_none_is_stopped(notice: str) -> None:
+    nothing = written(notice=notice, charged_on=SOME, charged_behind=ONCE, without_answer="nothing")
+    for mail in (written(notice=notice), nothing):
+        assert STILL not in mail.text
+        assert RIGHT_AFTER not in mail.text
+
+
+@pytest.mark.parametrize("days", [{"charged_on": ONCE}, {"charged_behind": ONCE}])
+def test_an_ask_is_not_well_before_a_renewal_that_comes_first(days: Facts) -> None:
+    assert "before it renews" not in written(reason="before_renewal", **days).text
 
 
 def test_an_ask_without_a_deadline_promises_none() -> None:
@@ -197,15 +267,15 @@ def variables_of(name: str) -> set[str]:
 
 @pytest.mark.parametrize("language", [each for each in languages() if each != "en"])
 @pytest.mark.parametrize("notice", NOTICES)
-@pytest.mark.parametrize("early", [True, False])
+@pytest.mark.parametrize("charge", range(8))
 def test_every_language_states_in_each_wording_what_english_states(
-    language: str, notice: str, *, early: bool
+    language: str, notice: str, charge: int
 ) -> None:
-    charge: Facts = {"next_charge": brief().next_charge.replace(month=9)} if early else {}  # type: ignore[union-attr]
+    charges = CHARGES[charge]
     for choice, lacks in itertools.product(
         UNASKED_FOR if notice in UNASKED else DECIDED_FOR, LACKS
     ):
-        facts = charge | choice | lacks
+        facts = charges | choice | lacks
         assert stated(language=language, notice=notice, **facts) == stated(notice=notice, **facts)
 
 
@@ -213,6 +283,13 @@ UNASKED_FOR: list[Facts] = [
     {"without_answer": without, "reason": reason}
     for without, reason in itertools.product(WITHOUT, USE)
 ]
+CHARGES: list[Facts] = [
+    {"charged_on": before, "charged_behind": behind}
+    for before, behind in (
+        ((), ()), (ONCE, ()), (SOME, ()), (DAILY, ()),
+        ((), ONCE), ((), SOME), ((), DAILY), (SOME, ONCE),
+    )
+]  # fmt: skip
 DECIDED_FOR: list[Facts] = [{"decided_by": decided_by} for decided_by in BY]
 LACKS: list[Facts] = [
     {},
@@ -234,7 +311,7 @@ def stated(**facts: Any) -> tuple[list[int], list[int]]:
 @pytest.mark.parametrize("language", languages())
 @pytest.mark.parametrize("notice", NOTICES)
 def test_a_template_uses_no_unknown_variable(language: str, notice: str) -> None:
-    known = {*FACTS, *BRAND_FACTS, *CHOICES, "charged_first"}
+    known = {*FACTS, *BRAND_FACTS, *CHOICES, *COUNTED}
     parsed = jinja2.Environment(autoescape=True).parse(source(f"{language}/{notice}.md"))
     assert meta.find_undeclared_variables(parsed) <= known
 
@@ -262,8 +339,8 @@ def test_every_wording_reads_like_a_letter(language: str, notice: str, *, bare: 
     nothing = {"next_charge", "last_used_on", "erase_on", "paid_until"} if bare else set()
     facts: dict[str, Any] = dict.fromkeys(nothing) | ({"plan": ""} if bare else {})
     ours = brand(support_url="", app_url="") if bare else BRAND
-    for decided_by, without in itertools.product(BY, WITHOUT):
-        choice = {"decided_by": decided_by, "without_answer": without}
+    for decided_by, without, charges in itertools.product(BY, WITHOUT, CHARGES):
+        choice = {"decided_by": decided_by, "without_answer": without, **charges}
         assert_reads_well(written(by=ours, notice=notice, language=language, **facts, **choice))
 
 
