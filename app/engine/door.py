@@ -36,6 +36,7 @@ from app.store.products import Product
 NOBODY_IS_ASKED = Policy(terms=Terms(on_no_answer="nothing"))
 """What holds where a product has no policy in force: answers count, and time changes nothing."""
 A_FEW = 10
+"""So many events at once are worked off by plans that are kept."""
 PUT_OFF = timedelta(hours=1)
 """A case whose rules raise is looked at again after this long."""
 
