@@ -28,7 +28,7 @@ def worker(is_attached: bool) -> None:
         say_what_is_missing(parts)
         paced = replace(parts, pace=Pace(parts.redis_url(), stopping))
         open_worker = partial(paced.worker, Breaker())
-        crew = Crew(parts.database, parts.clock, open_worker, parts.hooks, books=parts.books)
+        crew = Crew(parts.database, parts.clock, open_worker, parts.hooks, books=paced.books)
         poll = POLL_IN_TESTS if parts.settings.clock == "test" else POLL
         hands = work(open_broker(parts.redis_url()), crew, parts.settings.workers, poll)
         stopping.wait()
