@@ -177,7 +177,7 @@ def _of_billing(system: str, given: dict[str, str]) -> dict[str, str]:
             raise click.BadParameter(f"{system} has no setting {BILLING}{name}; there are: {there}")
         if not re.fullmatch(allowed[name], value):
             raise click.BadParameter(
-                f"{BILLING}{name}: {value[:60]!r} is not one of {allowed[name]}"
+                f"{BILLING}{name}: {value[:60]!r} does not fit {allowed[name]}"
             )
     return settings
 
