@@ -30,6 +30,8 @@ class Kind(StrEnum):
     """429 with code lock_timeout: the object is in use; no key remembers it."""
     ERROR = "error"
     """500 that the idempotency key remembers for 24 hours."""
+    REFUSE = "refuse"
+    """A plain no, 400 unless `status` says otherwise; the idempotency key remembers it."""
     UNAVAILABLE = "unavailable"
     """503 that no key remembers."""
     HTML = "html"
@@ -44,7 +46,7 @@ class Kind(StrEnum):
     """`status` (200 by default) and no body."""
 
 
-NEVER_APPLIED = frozenset({Kind.LIMIT, Kind.LOCK, Kind.UNAVAILABLE})
+NEVER_APPLIED = frozenset({Kind.LIMIT, Kind.LOCK, Kind.REFUSE, Kind.UNAVAILABLE})
 ALWAYS_APPLIED = frozenset({Kind.HUGE, Kind.TRUNCATED, Kind.TYPES, Kind.CUT})
 """They spoil the true answer, so there has to be one."""
 

@@ -146,13 +146,11 @@ class Front:
     ) -> tuple[Answer, bool]:
         """Do what is asked and give the answer; the flag: the endpoint had begun."""
         self._held(fault, applied=False)
-        failing = fault is not None and fault.kind is Kind.ERROR
-        answer, began = _said(call, 500, {}), True
-        if fault is None or fault.applied or not failing:
+        failing = _failing(fault)
+        if failing is None or (fault is not None and fault.applied):
             answer, began = self._acted(call, account, book)
-        if failing:
-            answer = _refused(call, Refused(WRONG, status=500, kind="api_error"))
-            began = True
+        if failing is not None:
+            answer, began = _refused(call, failing), True
         self._held(fault, applied=True)
         return answer, began
 
@@ -182,6 +180,15 @@ class Front:
                 book.look_at(None)
                 book.request = book.key = None
                 call.changes = book.changes - before
+
+
+def _failing(fault: Fault | None) -> Refused | None:
+    """Give what a fault says in the place of an endpoint that has begun, if it does."""
+    if fault is not None and fault.kind is Kind.ERROR:
+        return Refused(WRONG, status=500, kind="api_error")
+    if fault is not None and fault.kind is Kind.REFUSE:
+        return Refused(WRONG, status=fault.status or 400)
+    return None
 
 
 def _said(call: Call, status: int, shape: dict[str, Any]) -> Answer:

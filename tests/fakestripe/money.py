@@ -143,19 +143,38 @@ def _payments(book: Book, invoice: str) -> Shape:
 INCLUDED["invoice", "payments"] = _payments
 
 
-@route("GET", "/v1/invoice_payments", f"{PAGING} invoice status created")
+@route("GET", "/v1/invoice_payments", f"{PAGING} invoice payment status created")
 def list_payments(request: Request) -> Shape:
     invoice, status = request.given.text("invoice"), request.given.text("status")
-    created = request.given.span("created")
+    created, intent = request.given.span("created"), _paid_with(request)
     return page(
         request,
         Payment,
         lambda each: (
             invoice in {None, each.invoice}
+            and intent in {None, each.intent}
             and status in {None, each.status}
             and created(each.created)
         ),
     )
+
+
+PAID_WITH = frozenset({"type", "payment_intent"})
+"""What `payment` may say; the fake has no payment records."""
+
+
+def _paid_with(request: Request) -> str | None:
+    """Give the payment intent that `payment` names; its type has to be said, too."""
+    given = request.given.group("payment")
+    given.only(PAID_WITH)
+    if not given.tree:
+        return None
+    given.needed("type")
+    given.choice("type", "payment_intent")
+    intent = given.text("payment_intent")
+    if intent is not None:
+        request.named(Intent, intent, param=given.name("payment_intent"))
+    return intent
 
 
 @route("GET", "/v1/invoice_payments/{id}")

@@ -26,6 +26,7 @@ KEY: stripe.RequestOptions = {"idempotency_key": "k"}
         ("lock", False, stripe.RateLimitError, 429),
         ("error", False, stripe.APIError, 500),
         ("error", True, stripe.APIError, 500),
+        ("refuse", False, stripe.InvalidRequestError, 400),
         ("unavailable", False, stripe.APIError, 503),
         ("html", False, stripe.APIError, 502),
         ("html", True, stripe.APIError, 502),
@@ -96,6 +97,16 @@ def test_what_came_before_the_act_leaves_the_key_free(
     got = client.v1.subscriptions.update(sub.id, PAUSE, KEY)
     assert got.pause_collection is not None
     assert fake.acts()[-1].took_effect
+
+
+def test_a_no_burns_its_key_too(fake: FakeStripe, client: stripe.StripeClient) -> None:
+    sub = fake.shop.subscribe()
+    fake.faults.add("refuse")
+    for _ in range(2):
+        with pytest.raises(stripe.InvalidRequestError):
+            client.v1.subscriptions.update(sub.id, PAUSE, KEY)
+    assert [act.replayed for act in fake.acts()] == [False, True]
+    assert fake.shop.subscription(sub).pause is None
 
 
 def test_wrong_types_are_read_without_a_word(fake: FakeStripe, client: stripe.StripeClient) -> None:

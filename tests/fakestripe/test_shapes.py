@@ -10,7 +10,7 @@ import pytest
 import stripe
 from stripe._object_classes import get_object_class
 
-from tests.fakestripe import VERSION, FakeStripe, api
+from tests.fakestripe import VERSION, FakeStripe, api, money
 from tests.fakestripe.events import Event
 from tests.fakestripe.records import Charge, Customer
 
@@ -203,6 +203,7 @@ PARAMS = {
     ("POST", "/v1/invoices/([^/]+)/pay"): "InvoicePayParams",
     ("POST", "/v1/invoices/([^/]+)"): "InvoiceUpdateParams",
     ("POST", "/v1/invoices/([^/]+)/finalize"): "InvoiceFinalizeInvoiceParams",
+    ("GET", "/v1/invoice_payments"): "InvoicePaymentListParams",
     ("GET", "/v1/charges"): "ChargeListParams",
     ("POST", "/v1/refunds"): "RefundCreateParams",
     ("GET", "/v1/refunds"): "RefundListParams",
@@ -220,6 +221,11 @@ def test_no_parameter_is_invented(key: tuple[str, str]) -> None:
     known = set(getattr(stripe.params, PARAMS[key]).__annotations__)
     taken = next(each for each in api.ROUTES if (each.method, each.pattern.pattern) == key)
     assert taken.allowed <= known
+
+
+def test_what_a_payment_is_looked_for_by_is_not_invented() -> None:
+    known = set(get_annotations(stripe.params.InvoicePaymentListParamsPayment))
+    assert known >= money.PAID_WITH
 
 
 def test_a_failed_charge_is_one(fake: FakeStripe) -> None:

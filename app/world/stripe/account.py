@@ -53,6 +53,7 @@ class Stripe:
         how = site.settings.get("open_invoices", VOID)
         self._stops = Stops(self._api, site.clock, how, case)
         self._names: dict[str, str] = {}
+        self._payments = money.Payments(self._api)
         self._missing = Missing(self._country, self._locale, self._timezone)
 
     # --- acts --------------------------------------------------------------------------------
@@ -87,23 +88,39 @@ class Stripe:
             return self._stops.read(order)
 
     def look(self, subscription: str) -> Facts | None:
-        """Give a subscription as it is; Unfit where what Stripe says cannot be taken in."""
+        """Give a subscription as it is; Unfit where what Stripe says cannot be taken in.
+
+        In its place a payment may stand: then the one that it was for, None where it was for none.
+        """
         if not is_id(subscription):
             return None
         told_at = self._site.clock.now()
         with _asked():
-            try:
-                found = self._api.get(f"{SUBSCRIPTIONS}/{subscription}", expand=["customer"])
-            except Failed as failed:
-                if failed.other_mode:
-                    raise Unfit(self._other_mode()) from None
-                if failed.missing:
-                    return None
-                raise
-            try:
-                return self._facts(found, told_at)
-            except RowRefused as refused:
-                raise Unfit(refused.plain) from None
+            if subscription.startswith(money.INTENT):
+                return self._paid_for(subscription, told_at)
+            return self._found(subscription, told_at)
+
+    def _found(self, subscription: str, told_at: datetime) -> Facts | None:
+        try:
+            found = self._api.get(f"{SUBSCRIPTIONS}/{subscription}", expand=["customer"])
+        except Failed as failed:
+            if failed.other_mode:
+                raise Unfit(self._other_mode()) from None
+            if failed.missing:
+                return None
+            raise
+        try:
+            return self._facts(found, told_at)
+        except RowRefused as refused:
+            raise Unfit(refused.plain) from None
+
+    def _paid_for(self, intent: str, told_at: datetime) -> Facts | None:
+        found = money.subscription_of(self._api, intent)
+        try:
+            return None if found is None else self._found(found, told_at)
+        except Unfit:
+            # The comparison puts it before a person by its own name, and takes that back again.
+            return None
 
     def page(self, after: str | None) -> Page[Facts]:
         """Give subscriptions that have not ended, newest first; what cannot be read is named.
@@ -130,8 +147,10 @@ class Stripe:
 
     def charges(self, since: datetime, after: str | None) -> Page[Charge]:
         """Give the charges for subscriptions from a moment on, newest first."""
+        if after is None:
+            self._payments = money.Payments(self._api)
         with _asked():
-            return money.charges(self._api, since, after)
+            return money.charges(self._api, self._payments, since, after)
 
     # --- what stands in ------------------------------------------------------------------------
 

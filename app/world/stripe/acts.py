@@ -6,7 +6,8 @@ and looks again afterwards, so that Done means seen.
 - **suspend**: the native pause where the account and the subscription have it (flexible billing,
   active, charged by itself), crediting and billing nothing; else `pause_collection`, behavior void.
   Neither stops an invoice of before: those that would still be tried are voided, marked as
-  uncollectible or left open without further tries (`open_invoices`); a draft is never collected.
+  uncollectible or left open without further tries (`open_invoices`), and where Stripe refuses one
+  of these, the next of them; a draft is never collected.
 - **resume**: ends any pause and any planned end. Stripe would begin a new period and charge it at
   once; here the old dates stay and nothing is prorated, so that the next charge is the next
   renewal, and neither the pause nor what is left of its last period is ever charged.
@@ -35,6 +36,8 @@ REASONS = {
 }
 VOID, UNCOLLECTIBLE, LEAVE = "void", "uncollectible", "leave"
 ENDPOINTS = {VOID: "void", UNCOLLECTIBLE: "mark_uncollectible"}
+WAYS = (VOID, UNCOLLECTIBLE, LEAVE)
+"""How an invoice is kept from being tried: where Stripe refuses one way, the next one counts."""
 MOST = 100
 """Invoices looked at; nobody has as many that are still tried."""
 UNKNOWN_TO_BILLING = No("billing does not know the subscription")
@@ -168,13 +171,28 @@ class Stops:
             raise refused
 
     def _quiet(self, order: Order, invoice: Node) -> None:
-        """See that an invoice is not tried again."""
-        name, how = invoice.needed_id(), self.open_invoices
+        """See that an invoice is not tried again; raises Failed where Stripe refuses every way.
+
+        Not every one can be voided (a part of it may be paid), and a person who is suspended must
+        not be charged because of how the books are kept.
+        """
+        draft = invoice.text("status") == "draft"
+        ways = WAYS[WAYS.index(LEAVE if draft else self.open_invoices) :]
+        for way in ways:
+            try:
+                self._quiet_by(order, invoice.needed_id(), way)
+            except Failed as failed:
+                if not isinstance(failed.outcome, No) or way == ways[-1]:
+                    raise
+            else:
+                return
+
+    def _quiet_by(self, order: Order, name: str, way: str) -> None:
         path = f"{INVOICES}/{name}"
-        if how == LEAVE or invoice.text("status") == "draft":
+        if way == LEAVE:
             self.api.act("post", path, f"{order.key}-still-{name}", auto_advance=False)
         else:
-            self.api.act("post", f"{path}/{ENDPOINTS[how]}", f"{order.key}-{how}-{name}")
+            self.api.act("post", f"{path}/{ENDPOINTS[way]}", f"{order.key}-{way}-{name}")
 
     def _note(self, order: Order, of: Node) -> None:
         """Leave the reason where the act itself could not carry it; it is missed by nobody."""

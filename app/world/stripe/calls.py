@@ -40,6 +40,7 @@ MOST_KEYS = 4
 """Keys that one call may use up; see `Api.act`."""
 UNAUTHORIZED, FORBIDDEN, MISSING, CONFLICT, TOO_MANY, SERVER_ERROR = 401, 403, 404, 409, 429, 500
 ERROR = 400
+NO_SUCH = "resource_missing"
 OTHER_MODE = "a similar object exists in"
 """Stripe says so, and in no other way, where the object is live and the key is not, or reversed."""
 _CODE = re.compile(r"[a-z][a-z_]{1,59}")
@@ -147,7 +148,7 @@ class Failed(Exception):
     @property
     def missing(self) -> bool:
         """Whether Stripe itself says that there is no such object."""
-        return self.status == MISSING and self.code == "resource_missing"
+        return self.status == MISSING and self.code == NO_SUCH
 
     def away(self) -> Away:
         """Give it as what a question comes to that has no answer now."""

@@ -3,6 +3,9 @@
 A message is a hint. It names a subscription, or a customer for all of theirs, which are then read
 back: what it shows may be old, and of two that cross nobody knows which came first. So nothing it
 says of an object is taken over, and lost, doubled and reversed messages do no harm.
+
+A dispute or a refund names only the payment that it takes back. That is noted in the place of the
+subscription, and `Stripe.look` asks whose it was: while Stripe waits for our answer, nobody is.
 """
 
 import hashlib
@@ -27,6 +30,16 @@ _V1 = re.compile(r"[0-9a-f]{64}")
 
 CUSTOMERS = frozenset({"customer.created", "customer.updated", "customer.deleted"})
 """What is told of a customer beside them (cards, tax ids, discounts) changes nothing of ours."""
+RETURN = "return"
+HINTS = {
+    "customer.subscription.": "subscription",
+    "invoice.": "invoice",
+    "charge.dispute.": RETURN,
+    "charge.refund.": RETURN,
+    "refund.": RETURN,
+    "charge.": "charge",
+}
+"""How types begin, and what kind of object they are then about; the first that fits counts."""
 ELSEWHERE = " (of another account)"
 """Put behind the type of a message that is about an account connected to ours: `inbox list`
 shows it, as the reason why it was passed over."""
@@ -128,14 +141,11 @@ def _hint(told: str) -> str | None:
     """Give what kind of object a type is about, of those that matter to us."""
     if told in CUSTOMERS:
         return "customer"
-    for start in ("customer.subscription.", "invoice.", "charge."):
-        if told.startswith(start):
-            return start.rstrip(".")
-    return None
+    return next((kind for start, kind in HINTS.items() if told.startswith(start)), None)
 
 
 def _hinted(told: str, at: datetime, hint: str, about: Node) -> Event:
-    if hint == "customer.subscription":
+    if hint == "subscription":
         return Event(told, at, look=(about.needed_id(),))
     if hint == "customer":
         return Event(told, at, customers=(about.needed_id(),))
@@ -145,7 +155,11 @@ def _hinted(told: str, at: datetime, hint: str, about: Node) -> Event:
     if hint == "invoice":
         return Event(told, at)  # of a single sale: no subscription is charged
     customer = _customer_of(about)
-    return Event(told, at, customers=(customer,) if customer else ())
+    if customer is not None:
+        return Event(told, at, customers=(customer,))
+    # A charge without a customer is none of a subscription: each subscription has one.
+    intent = about.id("payment_intent") if hint == RETURN else None
+    return Event(told, at, look=(intent,) if intent else ())
 
 
 def of_invoice(invoice: Node) -> str | None:

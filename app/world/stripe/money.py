@@ -1,40 +1,41 @@
 """What Stripe has charged for subscriptions, and money given back.
 
 A charge no longer names its invoice: the payment of an invoice names the payment intent that the
-charge belongs to. So paid invoices are read, newest first: everybody's of that time, and of the
-customers of what is then left.
+charge belongs to. So payments are read beside the charges, newest first, everybody's in pages; of
+what is then left, of charges that were tried again for weeks, each is asked about singly.
 """
 
-from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
 
 from app.world.connector import Charge, Page, Repayment
-from app.world.outcome import Done, No, Outcome
-from app.world.stripe.calls import Api, Failed
+from app.world.outcome import Done, Later, No, Outcome
+from app.world.stripe.calls import NO_SUCH, Api, Failed
 from app.world.stripe.fields import Node, is_id
 from app.world.stripe.messages import of_invoice
 
-CHARGES, INVOICES, REFUNDS = "/v1/charges", "/v1/invoices", "/v1/refunds"
+CHARGES, PAYMENTS, REFUNDS = "/v1/charges", "/v1/invoice_payments", "/v1/refunds"
+INTENT = "pi_"
+"""How the ids of payment intents begin."""
 A_PAGE = 100
-USUALLY_CHARGED_WITHIN = 2 * 3600
-"""Seconds between a renewal's invoice and its charge; a charge tried again comes weeks later."""
-MOST_AT_ONCE = 3
-"""Pages of everybody's invoices that are read for one page of charges."""
+USUALLY_CHARGED_WITHIN = 3600
+"""Seconds between a payment that is asked for and its charge, unless it is tried again."""
+MOST_AT_ONCE = 10
+"""Pages of everybody's payments that are read for one page of charges."""
 MOST_PAGES = 20
-"""Of the invoices of one customer: what is older than two thousand is no news."""
+"""Of what was given back of one charge."""
+PAID, INVOICE = "paid", "data.invoice"
 KEY = "reconfirm_key"
 """The metadata of a refund: under which key it was given."""
 UNDONE = frozenset({"failed", "canceled"})
 
 
-def charges(api: Api, since: datetime, after: str | None) -> Page[Charge]:
+def charges(api: Api, payments: "Payments", since: datetime, after: str | None) -> Page[Charge]:
     """Give a page of the successful charges for subscriptions, newest first; raises Failed."""
     place = {"starting_after": after} if after else {}
     listed = api.get(CHARGES, created={"gte": int(since.timestamp())}, limit=A_PAGE, **place)
     everything = listed.nodes()
     taken = [each for each in everything if _was_taken(each)]
-    whose = _subscriptions(api, taken)
+    whose = payments.subscriptions(taken)
     found = tuple(
         _charge(each, whose[intent])
         for each in taken
@@ -60,53 +61,88 @@ def _charge(charge: Node, subscription: str) -> Charge:
     )
 
 
-def _subscriptions(api: Api, taken: list[Node]) -> dict[str, str]:
-    """Give the subscription by payment intent, of those that paid for one.
+class Payments:
+    """What charges were for; for one walk through them, from the newest on.
 
-    Most are of an invoice made just before; of the others the customer's invoices are asked.
+    However many are charged in one second, and in whatever order: what was read and not asked for
+    yet is kept, so that one page of payments is read for about one page of charges.
     """
-    left = {intent: each for each in taken if (intent := each.id("payment_intent")) is not None}
-    found: dict[str, str] = {}
-    if not left:
-        return found
-    made = [each.whole("created") or 0 for each in left.values()]
-    recent = {"gte": min(made) - USUALLY_CHARGED_WITHIN, "lte": max(made)}
-    _match(_paid(api, MOST_AT_ONCE, created=recent), left, found)
-    for customer in {name for each in left.values() if (name := each.id("customer")) is not None}:
-        _match(_paid(api, MOST_PAGES, customer=customer, created={"lte": max(made)}), left, found)
-    return found
 
+    def __init__(self, api: Api) -> None:
+        """Take what asks."""
+        self._api = api
+        self._kept: dict[str, str | None] = {}
+        """The subscription by payment intent; None: it was for something else."""
+        self._newest: int | None = None
+        self._last: str | None = None
+        self._all_since: int | None = None
+        """Seconds since 1970: there is no payment between this and the newest that was not read."""
 
-def _match(invoices: Iterator[Node], left: dict[str, Node], found: dict[str, str]) -> None:
-    """Take out of `left` what these invoices were paid with; `found` gets what it was for."""
-    for invoice in invoices:
-        for intent in _intents(invoice) & left.keys():
-            del left[intent]
-            if (subscription := of_invoice(invoice)) is not None:
-                found[intent] = subscription
-        if not left:
-            return
+    def subscriptions(self, taken: list[Node]) -> dict[str, str]:
+        """Give the subscription by payment intent, of those charges that were for one."""
+        left = {intent: each for each in taken if (intent := each.id("payment_intent")) is not None}
+        if left:
+            self._read_for({intent: each.whole("created") or 0 for intent, each in left.items()})
+        found = {intent: self._taken(intent, each) for intent, each in left.items()}
+        return {intent: name for intent, name in found.items() if name is not None}
 
+    def _taken(self, intent: str, charge: Node) -> str | None:
+        if intent in self._kept:
+            return self._kept.pop(intent)
+        if charge.id("customer") is None:
+            return None  # A subscription has a customer: this was a single sale.
+        return subscription_of(self._api, intent)
 
-def _paid(api: Api, most: int, **which: Any) -> Iterator[Node]:
-    """Walk so many pages of paid invoices, newest first."""
-    place: dict[str, str] = {}
-    for _ in range(most):
-        listed = api.get(
-            INVOICES, status="paid", limit=A_PAGE, expand=["data.payments"], **which, **place
+    def _read_for(self, left: dict[str, int]) -> None:
+        """Read on until all of these are known, or the time at which they were asked for is."""
+        since = min(left.values()) - USUALLY_CHARGED_WITHIN
+        if self._newest is None:
+            self._newest = max(left.values())
+        for _ in range(MOST_AT_ONCE):
+            known = self._all_since is not None and self._all_since <= since
+            if known or left.keys() <= self._kept.keys():
+                return
+            self._read_on({"gte": since, "lte": self._newest})
+
+    def _read_on(self, created: dict[str, int]) -> None:
+        """Read one more page, after the last."""
+        place = {"starting_after": self._last} if self._last else {}
+        listed = self._api.get(
+            PAYMENTS, status=PAID, created=created, limit=A_PAGE, expand=[INVOICE], **place
         )
-        invoices = listed.nodes()
-        yield from invoices
-        if not invoices or not listed.flag("has_more"):
-            return
-        place = {"starting_after": invoices[-1].needed_id()}
+        page = listed.nodes()
+        for each in page:
+            if (intent := _intent(each)) is not None:
+                self._kept.setdefault(intent, _subscription(each))
+        if page:
+            self._last = page[-1].needed_id()
+        if not page or not listed.flag("has_more"):
+            self._all_since = created["gte"]
 
 
-def _intents(invoice: Node) -> set[str]:
-    """Give the payment intents that an invoice was paid with."""
-    payments = invoice.node("payments")
-    found = [each.node("payment") for each in payments.nodes()] if payments else []
-    return {intent for each in found if each and (intent := each.id("payment_intent"))}
+def subscription_of(api: Api, intent: str) -> str | None:
+    """Give the subscription that a payment intent was for; None where it was for none.
+
+    One that there is not, or not in this mode, was for none either; raises Failed.
+    """
+    which = {"type": "payment_intent", "payment_intent": intent}
+    try:
+        found = api.get(PAYMENTS, payment=which, status=PAID, limit=A_PAGE, expand=[INVOICE])
+    except Failed as failed:
+        if failed.code == NO_SUCH:
+            return None
+        raise
+    return next((name for each in found.nodes() if (name := _subscription(each))), None)
+
+
+def _intent(payment: Node) -> str | None:
+    paid_with = payment.node("payment")
+    return paid_with.id("payment_intent") if paid_with else None
+
+
+def _subscription(payment: Node) -> str | None:
+    invoice = payment.expanded("invoice")
+    return of_invoice(invoice) if invoice else None
 
 
 # --- giving back -----------------------------------------------------------------------------
@@ -144,9 +180,12 @@ def refund(api: Api, repayment: Repayment) -> Outcome:
 
 
 def _given(api: Api, repayment: Repayment) -> Node | None:
-    """Find what was given back under this key: Stripe forgets keys after a day, and not this."""
+    """Find what was given back under this key: Stripe forgets keys after a day, and not this.
+
+    A list that does not come to its end says nothing: raises Failed.
+    """
     place: dict[str, str] = {}
-    while True:
+    for _ in range(MOST_PAGES):
         listed = api.get(REFUNDS, charge=repayment.charge, limit=A_PAGE, **place)
         refunds = listed.nodes()
         for each in refunds:
@@ -156,3 +195,4 @@ def _given(api: Api, repayment: Repayment) -> Node | None:
         if not refunds or not listed.flag("has_more"):
             return None
         place = {"starting_after": refunds[-1].needed_id()}
+    raise Failed(Later("answer unreadable"))

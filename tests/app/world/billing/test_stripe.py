@@ -4,17 +4,21 @@ What every billing system has to do is in `test_conformance.py`. Truth is what t
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from random import Random
+from time import sleep
 from typing import Any
 
 import pytest
 import stripe
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace as msgspec_replace
 from urllib3 import HTTPHeaderDict
 
 from app.cli.setup import _of_billing
@@ -26,8 +30,9 @@ from app.rows import Facts, RowRefused
 from app.signing import NotSigned
 from app.store import products
 from app.store.database import Database
+from app.store.running import LOOK
 from app.world.billing import stripe as system
-from app.world.connector import Away, Connector, Event, Order, Repayment, Site, Unfit
+from app.world.connector import Away, Charge, Connector, Event, Order, Repayment, Site, Unfit
 from app.world.hooks import Sender
 from app.world.outcome import Done, Later, No
 from app.world.stripe import calls
@@ -35,8 +40,9 @@ from app.world.stripe.account import Stripe
 from app.world.stripe.fields import Node
 from app.world.stripe.messages import read, verify
 from app.world.stripe.telling import Missing, facts
+from jobs.billing import Books
 from tests.fakestripe import FakeStripe, Shop, signature
-from tests.fakestripe.records import Invoice, Pause, Subscription
+from tests.fakestripe.records import Invoice, Pause, Payment, Subscription
 from tests.oddities import spoiled
 from tests.probe import asked, rows, window_ends
 from tests.world import START, MovableClock, Town
@@ -308,6 +314,42 @@ def test_what_a_customer_does_not_say_is_the_accounts(
     assert (set_.country, set_.locale, set_.timezone) == ("FR", "fr", "Europe/Paris")
 
 
+def test_a_payment_stands_for_what_it_was_for(
+    billing: Connector, fake: FakeStripe, shop: Shop
+) -> None:
+    customer = shop.customer("a@b.example")
+    made = [shop.subscribe(customer) for _ in range(3)]
+    intents = [shop.charges(each)[0].intent for each in made]
+    fake.log.clear()
+    found = [billing.look(each) for each in intents]
+    assert [each.external_id for each in found if each] == [each.id for each in made]
+    assert sum("/invoice_payments" in call.path for call in fake.log.calls) == 3
+    assert all(each.told_at == NOW for each in found if each)
+
+
+@pytest.mark.parametrize("why", ["nobody's", "of another mode", "of a single sale", "unfit"])
+def test_a_payment_for_nothing_of_ours_is_nothing(
+    billing: Connector, fake: FakeStripe, why: str
+) -> None:
+    shop = fake.live_shop if why == "of another mode" else fake.shop
+    made = shop.subscribe(prices=shop.price(interval_count=3 if why == "unfit" else 1))
+    invoice = shop.invoices(made)[0]
+    if why == "of a single sale":
+        shop.book.put(msgspec_replace(invoice, subscription=None))
+    intent = "pi_nobodys" if why == "nobody's" else shop.charges(made)[0].intent
+    assert billing.look(intent) is None
+
+
+def test_a_payment_that_cannot_be_asked_about_now_is_asked_about_later(
+    billing: Connector, fake: FakeStripe
+) -> None:
+    intent = fake.shop.charges(fake.shop.subscribe())[0].intent
+    fake.faults.add("limit", path="*/invoice_payments")
+    with pytest.raises(Away):
+        billing.look(intent)
+    assert billing.look(intent) is not None
+
+
 def test_subscriptions_of_one_customer_keep_their_name(billing: Connector, shop: Shop) -> None:
     customer = shop.customer("a@b.example")
     made = [shop.subscribe(customer) for _ in range(3)]
@@ -507,6 +549,7 @@ def test_a_draft_of_the_last_hour_is_not_collected(
         outcome = billing.carry_out(order(made, "suspend"))
         # The period that has begun is not paid: the one before it is.
         assert outcome == Done({"paid_until": datetime.fromtimestamp(ends, UTC).isoformat()})
+        assert not any(call.path.endswith(("/void", "/mark_uncollectible")) for call in fake.acts())
         fake.advance(60 * DAY)
         assert len(fake.shop.charges(made)) == 1
 
@@ -536,26 +579,85 @@ def test_an_invoice_that_cannot_be_voided_is_put_before_a_person(
     assert standing.state == "active"
 
 
-@pytest.mark.parametrize("paid", [True, False])
+@pytest.mark.parametrize("still", ["taken", "refused"])
 def test_an_invoice_that_is_no_longer_open_needs_no_voiding(
-    billing: Connector, fake: FakeStripe, monkeypatch: pytest.MonkeyPatch, *, paid: bool
+    billing: Connector, fake: FakeStripe, monkeypatch: pytest.MonkeyPatch, still: str
 ) -> None:
     of, invoice = open_invoice(fake)
+    if still == "refused":
+        fake.faults.add("refuse", method="POST", path=f"/v1/invoices/{invoice.id}")
     act = calls.Api.act
 
     def late(api: calls.Api, method: str, path: str, key: str, **params: Any) -> Node:
         if path.endswith("/void"):
-            if paid:
-                fake.shop.pay(invoice)
-            path = f"{path.removesuffix('void')}finalize"  # which an open one refuses, too
+            fake.shop.pay(invoice)
         return act(api, method, path, key, **params)
 
     monkeypatch.setattr(calls.Api, "act", late)
-    outcome = billing.carry_out(order(of, "suspend"))
-    if paid:
-        assert isinstance(outcome, Done)
-    else:
-        assert outcome == No("http 400 invoice_not_editable")
+    assert isinstance(billing.carry_out(order(of, "suspend")), Done)
+    assert fake.shop.invoices(of)[-1].status == "paid"
+
+
+REFUSED_WAYS = {
+    "void": ["void", "mark_uncollectible"],
+    "void mark_uncollectible": ["void", "mark_uncollectible", ""],
+}
+
+
+@pytest.mark.parametrize("refused", REFUSED_WAYS)
+def test_an_invoice_that_cannot_be_voided_is_kept_from_being_tried_in_another_way(
+    billing: Connector, fake: FakeStripe, refused: str
+) -> None:
+    of, invoice = open_invoice(fake)
+    for way in refused.split():
+        fake.faults.add("refuse", path=f"*/{way}", times=None)
+    assert isinstance(billing.carry_out(order(of, "suspend")), Done)
+    path = f"/v1/invoices/{invoice.id}"
+    tried = [call for call in fake.acts() if call.path.startswith(path)]
+    assert [call.path.removeprefix(path).strip("/") for call in tried] == REFUSED_WAYS[refused]
+    assert len({call.key for call in tried}) == len(tried)
+    assert [call.took_effect for call in tried] == [False] * (len(tried) - 1) + [True]
+    [now] = [each for each in fake.shop.invoices(of) if each.id == invoice.id]
+    assert now.status == ("uncollectible" if refused == "void" else "open")
+    assert (now.next_attempt, now.auto_advance) == (None, False)
+    before = len(fake.acts())
+    assert isinstance(billing.carry_out(order(of, "suspend")), Done)
+    assert len(fake.acts()) == before
+    fake.advance(120 * DAY)
+    assert len(fake.shop.charges(of)) == 1
+
+
+@pytest.mark.parametrize(
+    ("how", "ways"),
+    [("void", ["void", "mark_uncollectible", ""]), ("uncollectible", ["mark_uncollectible", ""])],
+)
+def test_what_is_still_tried_in_the_end_is_put_before_a_person(
+    site: Site, fake: FakeStripe, how: str, ways: list[str]
+) -> None:
+    billing = with_settings(site, open_invoices=how)
+    of, invoice = open_invoice(fake)
+    path = f"/v1/invoices/{invoice.id}"
+    fake.faults.add("refuse", method="POST", path=f"{path}*", times=None)
+    assert billing.carry_out(order(of, "suspend")) == No("http 400")
+    tried = [call.path for call in fake.acts() if call.path.startswith(path)]
+    assert [each.removeprefix(path).strip("/") for each in tried] == ways
+    standing = billing.read(order(of, "suspend"))
+    assert standing is not None
+    assert standing.state == "active"
+    # What a key remembers does not hold it up once Stripe would take it.
+    fake.faults.clear()
+    assert isinstance(billing.carry_out(order(of, "suspend")), Done)
+    assert fake.acts()[-1].key == f"{of.id}-1-suspend-1-{how}-{invoice.id}-2"
+
+
+@pytest.mark.parametrize("kind", ["limit", "drop", "error"])
+def test_no_answer_to_a_voiding_is_no_refusal(
+    billing: Connector, fake: FakeStripe, kind: str
+) -> None:
+    of, _ = open_invoice(fake)
+    fake.faults.add(kind, path="*/void")
+    assert isinstance(billing.carry_out(order(of, "suspend")), Later)
+    assert fake.acts()[-1].path.endswith("/void")
 
 
 def test_a_pause_that_ends_by_itself_is_made_to_last(billing: Connector, shop: Shop) -> None:
@@ -692,6 +794,26 @@ def test_a_key_that_is_in_use_is_waited_for(billing: Connector, fake: FakeStripe
     made = fake.shop.subscribe()
     fake.faults.add("html", method="POST", status=409)
     assert billing.carry_out(order(made, "suspend")) == Later("http 409", unknown=True)
+
+
+@pytest.mark.parametrize("applied", [True, False])
+def test_a_call_that_hangs_has_one_effect_at_most(
+    site: Site, fake: FakeStripe, monkeypatch: pytest.MonkeyPatch, *, applied: bool
+) -> None:
+    monkeypatch.setattr(calls, "READ_SECONDS", 0.2)
+    billing, made = Stripe(site), fake.shop.subscribe()
+    # Applied while we wait, or only after we have given up.
+    fake.faults.add("hang" if applied else "delay", applied=applied, path="*/pause", seconds=30)
+    for _ in range(2):
+        outcome = billing.carry_out(order(made, "suspend"))
+        assert isinstance(outcome, Done) or (isinstance(outcome, Later) and outcome.unknown)
+    fake.release()
+    while fake.shop.subscription(made).status != "paused":
+        sleep(0.01)
+    assert isinstance(billing.carry_out(order(made, "suspend")), Done)
+    pauses = [call for call in fake.acts() if call.path.endswith("/pause")]
+    assert sum(call.took_effect for call in pauses) == 1
+    assert len({call.key for call in pauses}) == 1
 
 
 @pytest.mark.parametrize("wrong", ["revoked", "restricted", "nobody's"])
@@ -911,12 +1033,157 @@ def test_all_charges_come_page_by_page(billing: Connector, fake: FakeStripe) -> 
     assert {each.subscription for each in (*first.items, *second.items)} == names
 
 
+def walked(billing: Connector, since: datetime) -> list[Charge]:
+    """Give all charges from a moment on, page by page."""
+    found: list[Charge] = []
+    after: str | None = None
+    while True:
+        page = billing.charges(since, after)
+        found += page.items
+        if page.after is None:
+            return found
+        after = page.after
+
+
+def asked_for_charges(fake: FakeStripe) -> Counter[str]:
+    """Count what was asked of each list, and payments asked about singly."""
+    return Counter(
+        "singly" if "payment" in call.params else call.path.rpartition("/")[2]
+        for call in fake.log.calls
+    )
+
+
+@pytest.mark.parametrize("order_", ["as made", "mixed"])
+def test_all_that_renew_in_one_second_are_read_in_pages(
+    billing: Connector, fake: FakeStripe, order_: str
+) -> None:
+    names = {fake.shop.subscribe().id for _ in range(1200)}
+    if order_ == "mixed":
+        shuffled = fake.shop.book.shelves[Payment].ids
+        Random(7).shuffle(shuffled)  # noqa: S311 - repeatable, not secret
+    found = walked(billing, NOW - DAY)
+    assert sorted(each.subscription for each in found) == sorted(names)
+    calls_ = asked_for_charges(fake)
+    assert (calls_["charges"], calls_["invoice_payments"]) == (12, 12)
+    # Of 1,200 in one second, in any order, only those of the first page may lie too deep.
+    assert calls_["singly"] == 0 if order_ == "as made" else calls_["singly"] < 30
+
+
+def test_who_is_charged_weeks_after_the_invoice_is_asked_about_singly(
+    billing: Connector, fake: FakeStripe
+) -> None:
+    late = fake.shop.subscribe()
+    for _ in range(3):
+        fake.shop.subscribe()
+    fake.shop.decline(late.customer)
+    fake.advance(32 * DAY)
+    fake.shop.accept(late.customer)
+    fake.advance(3 * DAY)
+    fake.log.clear()
+    found = walked(billing, NOW + 34 * DAY)
+    assert [each.subscription for each in found] == [late.id]
+    calls_ = asked_for_charges(fake)
+    assert calls_ == {"charges": 1, "invoice_payments": 1, "singly": 1}
+
+
+def test_what_is_charged_within_the_hour_is_not_asked_about_singly(
+    billing: Connector, fake: FakeStripe
+) -> None:
+    names = [fake.shop.subscribe().id for _ in range(3)]
+    book = fake.shop.book
+    for each in book.all(Payment):
+        book.put(msgspec_replace(each, created=each.created - 3600))
+    fake.log.clear()
+    assert [each.subscription for each in walked(billing, NOW - DAY)] == names[::-1]
+    assert asked_for_charges(fake) == {"charges": 1, "invoice_payments": 1}
+
+
+def test_where_nobody_was_charged_nothing_is_asked_about(
+    billing: Connector, fake: FakeStripe
+) -> None:
+    fake.shop.subscribe()
+    assert walked(billing, NOW + DAY) == []
+    assert asked_for_charges(fake) == {"charges": 1}
+
+
+def test_a_list_of_payments_without_an_end_is_not_read_for_ever(
+    billing: Connector, fake: FakeStripe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = fake.shop.subscribe()
+    charge = fake.shop.charges(late)[0]
+    fake.shop.book.put(msgspec_replace(charge, created=charge.created + 20 * 3600))
+    said_ = calls.Api._said
+
+    def endless(api: calls.Api, method: str, path: str, params: Any, key: Any = None) -> Node:
+        without = {name: each for name, each in params.items() if name != "starting_after"}
+        found = said_(api, method, path, without, key)
+        bulk = path.endswith("/invoice_payments") and "payment" not in params
+        return Node({"has_more": True, "data": [{"id": "inpay_other"}]}) if bulk else found
+
+    monkeypatch.setattr(calls.Api, "_said", endless)
+    assert [each.subscription for each in walked(billing, NOW - DAY)] == [late.id]
+    assert asked_for_charges(fake) == {"charges": 1, "invoice_payments": 10, "singly": 1}
+
+
+def test_pages_of_charges_go_on_where_another_worker_left_off(
+    site: Site, billing: Connector, fake: FakeStripe
+) -> None:
+    names = {fake.shop.subscribe().id for _ in range(250)}
+    first = billing.charges(NOW - DAY, None)
+    other = Stripe(site)
+    second = other.charges(NOW - DAY, first.after)
+    third = other.charges(NOW - DAY, second.after)
+    found = [*first.items, *second.items, *third.items]
+    assert sorted(each.subscription for each in found) == sorted(names)
+
+
+def test_a_walk_that_begins_again_sees_what_was_charged_since(
+    billing: Connector, fake: FakeStripe
+) -> None:
+    for _ in range(3):
+        made = fake.shop.subscribe()
+        fake.advance(HOUR)
+        fake.log.clear()
+        assert walked(billing, NOW - DAY)[0].subscription == made.id
+        assert asked_for_charges(fake)["singly"] == 0
+
+
+def test_what_was_not_charged_for_a_subscription_is_none_of_ours(
+    billing: Connector, fake: FakeStripe
+) -> None:
+    ours, single, guest = (fake.shop.subscribe() for _ in range(3))
+    book = fake.shop.book
+    book.put(msgspec_replace(fake.shop.invoices(single)[0], subscription=None))
+    charge = fake.shop.charges(guest)[0]
+    book.put(msgspec_replace(charge, customer=None, intent="pi_of_a_guest"))
+    fake.log.clear()
+    assert [each.subscription for each in walked(billing, NOW - DAY)] == [ours.id]
+    assert asked_for_charges(fake) == {"charges": 1, "invoice_payments": 1}
+
+
 def test_a_charge_in_another_currency_is_not_refunded(billing: Connector, shop: Shop) -> None:
     charge = shop.charges(shop.subscribe())[0]
     assert billing.refund(Repayment(charge.id, 1, "USD", "r")) == No("charged in another currency")
     assert billing.refund(Repayment(charge.id, 0, "EUR", "r")) == No(
         "no such charge, or nothing to give back"
     )
+
+
+def test_a_list_of_refunds_without_an_end_gives_nothing_back(
+    billing: Connector, fake: FakeStripe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    charge = fake.shop.charges(fake.shop.subscribe())[0]
+    billing.refund(Repayment(charge.id, 1, "EUR", "of before"))
+    said_ = calls.Api._said
+
+    def endless(api: calls.Api, method: str, path: str, params: Any, key: Any = None) -> Node:
+        without = {name: each for name, each in params.items() if name != "starting_after"}
+        found = said_(api, method, path, without, key)
+        return Node({**found.held, "has_more": True}) if path.endswith("/refunds") else found
+
+    monkeypatch.setattr(calls.Api, "_said", endless)
+    assert billing.refund(Repayment(charge.id, 1, "EUR", "r")) == Later("answer unreadable")
+    assert fake.shop.charges()[0].refunded == 1
 
 
 def test_what_the_bank_took_back_is_not_given_back_too(billing: Connector, shop: Shop) -> None:
@@ -1015,6 +1282,12 @@ PARENT = {"type": "subscription_details", "subscription_details": {"subscription
         ("charge.refunded", {"id": "ch_1", "invoice": "in_1", "customer": "cus_1"}, [], ["cus_1"]),
         ("charge.dispute.created", {"id": "dp_1", "charge": {"customer": "cus_1"}}, [], ["cus_1"]),
         ("charge.dispute.created", {"id": "dp_1", "charge": "ch_1"}, [], []),
+        ("charge.dispute.closed", {"charge": "ch_1", "payment_intent": "pi_1"}, ["pi_1"], []),
+        ("charge.refund.updated", {"charge": "ch_1", "payment_intent": "pi_1"}, ["pi_1"], []),
+        ("refund.created", {"charge": "ch_1", "payment_intent": {"id": "pi_1"}}, ["pi_1"], []),
+        ("refund.failed", {"payment_intent": "pi_1", "customer": "cus_1"}, [], ["cus_1"]),
+        ("refund.updated", {"charge": "ch_1", "payment_intent": None}, [], []),
+        ("charge.refunded", {"id": "ch_1", "payment_intent": "pi_1", "customer": None}, [], []),
         ("charge.succeeded", {"payment_intent": {"customer": "cus_1"}}, [], ["cus_1"]),
         ("charge.succeeded", {"id": "ch_1", "customer": None}, [], []),
         ("payment_intent.succeeded", {"id": "pi_1", "customer": "cus_1"}, [], []),
@@ -1040,6 +1313,7 @@ def test_a_message_names_what_to_look_at(
         ("invoice.paid", {"parent": "x"}, "data.object.parent is no object"),
         ("invoice.paid", {"subscription": ["sub_1"]}, "data.object.subscription is no id"),
         ("charge.succeeded", {"customer": 1}, "data.object.customer is no id"),
+        ("refund.created", {"payment_intent": "../x"}, "data.object.payment_intent is no id"),
     ],
 )
 def test_an_odd_field_is_named(kind: str, about: Any, why: str) -> None:
@@ -1087,6 +1361,33 @@ def test_a_message_taken_in_is_a_look_that_is_wanted(town: Town, shop: Shop) -> 
     assert made.id in {row[0] for row in rows(town.database, "select external_id from look")}
     with pytest.raises(NotSigned):
         inbox.receive("tv", {"Stripe-Signature": "t=1,v1=00"}, deliveries[0].body, "stripe")
+
+
+@pytest.mark.parametrize("what", ["dispute", "refund"])
+def test_what_was_taken_back_has_its_subscription_read_back(
+    town: Town, billing: Connector, fake: FakeStripe, what: str
+) -> None:
+    of, _ = [fake.shop.subscribe(fake.shop.customer("ada@subscribers.example")) for _ in range(2)]
+    with told_of(town, billing, of) as name:
+        fake.shop.portal_cancel(of)
+        endpoint = fake.shop.webhook(secret=SECRET, types=["charge.dispute.*", "refund.*"])
+        charge = fake.shop.charges(of)[0]
+        if what == "dispute":
+            fake.shop.dispute(charge)
+        else:
+            billing.refund(Repayment(charge.id, 1, "EUR", "r"))
+        fake.log.clear()
+        inbox = Inbox(town.database, town.clock)
+        for each in endpoint.take(at=int(town.clock.wall().timestamp())):
+            reply = inbox.receive("tv", each.headers, each.body, "stripe")
+            assert reply.result is Result.APPLIED
+        # Nobody is asked while Stripe waits for an answer to its message.
+        assert not fake.log.calls
+        assert rows(town.database, "select external_id from look") == [(charge.intent,)]
+        Books(town.database, town.clock, lambda _: billing).work(LOOK, "tv", lambda: True)
+        assert not rows(town.database, "select 1 from look")
+        found = rows(town.database, "select external_id, status from subscription")
+        assert found == [(name, "canceled")]
 
 
 @contextmanager
