@@ -1,7 +1,8 @@
 """The tables.
 
 Only `subscription`, `contact`, `unknown_usage`, the raw bodies of `inbox` and the bodies of
-`webhook` name a person.
+`webhook` name a person. `evidence` says what somebody was told, and names them by the internal id
+only: it is deleted when they are erased.
 
 A subscription's row mirrors billing and holds the day of last use; it carries no stage, so that
 asking a million people inserts short rows and updates no wide ones. Rounds are keyed by
@@ -11,6 +12,7 @@ asking a million people inserts short rows and updates no wide ones. Rounds are 
 from __future__ import annotations
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -69,10 +71,24 @@ product = Table(
     Column("billing_key_file", Text, nullable=False, server_default=""),
     # What else the connector of the product has been told, by name.
     Column("billing_settings", JSONB, nullable=False, server_default="{}"),
+    # How its mails are signed, and where bounces go, by name.
+    Column("mail_settings", JSONB, nullable=False, server_default="{}"),
     Column("approvals", SmallInteger, nullable=False, server_default="1"),
     Column("signing_secrets", JSONB, nullable=False, server_default="[]"),
     Column("policy_version", Integer),
     Column("created_at", Moment, nullable=False),
+)
+
+# What a product made its own in its notices and pages; without a row it is ours.
+brand = Table(
+    "brand",
+    metadata,
+    _product(primary_key=True),
+    # As #rrggbb; empty for ours.
+    Column("color", Text, nullable=False, server_default=""),
+    Column("logo", LargeBinary),
+    # A list of [notice, language, sentence].
+    Column("words", JSONB, nullable=False, server_default="[]"),
 )
 
 policy = Table(
@@ -234,6 +250,7 @@ reconfirmation = Table(
     Column("paid_until", Moment),
     Column("erase_on", Date),
     Column("welcomed_at", Moment),
+    Column("review_at", Moment),
     Index(
         "reconfirmation_open_key",
         "subscription_id",
@@ -246,6 +263,18 @@ reconfirmation = Table(
         "wake_at",
         "subscription_id",
         postgresql_where=text("wake_at is not null"),
+    ),
+    # Whom an act of ours has stopped, canceled or resumed: billing owes its own word of it.
+    Index(
+        "reconfirmation_acted_idx",
+        "product_id",
+        "decided_at",
+        "subscription_id",
+        postgresql_where=text(
+            "latest and decided_by is distinct from 'billing'"
+            " and (outcome = 'resumed'"
+            " or (outcome is null and stage in ('suspended', 'canceled')))"
+        ),
     ),
     postgresql_with={"fillfactor": 80},
 )
@@ -326,6 +355,36 @@ clock = Table(
     CheckConstraint("one", name="one"),
 )
 
+# Cases that somebody wants a person to look at: codes only, at most one open a subscription.
+review = Table(
+    "review",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    _product(),
+    Column("subscription_id", BigInteger, nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("asked_at", Moment, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("done_at", Moment),
+    Column("done_by", Text),
+    Column("outcome", Text),
+    CheckConstraint("state in ('open', 'done', 'withdrawn')", name="state"),
+    CheckConstraint("reason in ('wrong_charge', 'in_use', 'not_mine', 'other')", name="reason"),
+    CheckConstraint(
+        "outcome in ('put_right', 'as_it_should_be', 'settled_directly')", name="outcome"
+    ),
+    Index(
+        "review_open_key",
+        "subscription_id",
+        unique=True,
+        postgresql_where=text("state = 'open'"),
+    ),
+    Index("review_open_idx", "product_id", "asked_at", postgresql_where=text("state = 'open'")),
+    Index("review_subscription_idx", "subscription_id", "id"),
+    Index("review_product_idx", "product_id", "id"),
+)
+
 # --- billing ------------------------------------------------------------------------------------
 
 look = Table(
@@ -366,6 +425,8 @@ reconciliation = Table(
     Column("began_at", Moment),
     # From when on charges have not been walked through yet.
     Column("charges_from", Moment),
+    # When a run last began that walked much further back, for charges seen very late.
+    Column("walked_back_at", Moment),
     Column("lease_until", Moment),
     Column("fence", Integer, nullable=False, server_default="0"),
     Column("tries", Integer, nullable=False, server_default="0"),
@@ -579,6 +640,18 @@ webhook_try = Table(
     Index("webhook_try_webhook_idx", "webhook_id", "id"),
 )
 
+suppression = Table(
+    "suppression",
+    metadata,
+    _product(primary_key=True),
+    # A keyed hash of the address: it is found again by whoever has the address, and by nobody else.
+    Column("mark", LargeBinary, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("added_at", Moment, nullable=False),
+    CheckConstraint("reason in ('bounced', 'complained', 'by_hand')", name="reason"),
+)
+
 # --- the sandbox: a stand-in for a billing system, which happens to live in the same database ---
 
 sandbox_account = Table(
@@ -618,4 +691,41 @@ sandbox_act = Table(
     Column("state", Text, nullable=False),
     Column("paid_until", Moment),
     Column("replays", Integer, nullable=False),
+)
+
+# --- evidence: what each notice said -------------------------------------------------------------
+
+# The words of a notice in a product's name, once for all who got it, with marks where the facts of
+# each stand: written as they were sent, so that no later change of a template changes them.
+wording = Table(
+    "wording",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("notice", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    # A digest of the files that made it, to be compared with those there are now.
+    Column("templates", LargeBinary, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("html", Text, nullable=False),
+    Column("first_at", Moment, nullable=False),
+)
+
+# One row a notice that was handed over. No address, no link, no token. No foreign keys: a check
+# for each of a million rows would find nothing, since both are written in the same transaction.
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("subscription_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("round", Integer, primary_key=True, autoincrement=False),
+    Column("kind", Text, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("wording", LargeBinary, nullable=False),
+    # What the wording was filled with: the facts, and how they were written, in the marks' order.
+    # JSON as it was written, a fifth smaller than what JSONB makes of it.
+    Column("facts", JSON, nullable=False),
+    Column("told", JSON, nullable=False),
+    Column("handed_over_at", Moment, nullable=False),
+    Column("bounced_at", Moment),
+    Column("complained_at", Moment),
 )
