@@ -48,7 +48,7 @@ SLACK = timedelta(minutes=1)
 FRESH = timedelta(hours=1)
 """What we did so shortly before may not be seen at billing yet: that is no difference."""
 OVERLAP = timedelta(days=2)
-"""A charge may be seen so much later than it was made."""
+"""A charge is mostly seen no later than this; once a week a run walks much further back."""
 FIRST_HOUR = 1
 QUIET_MINUTES = 240
 """Runs begin between one and five at night, each product at a minute of its own."""
@@ -324,7 +324,8 @@ class Comparing:
             wall = self.clock.wall()
             looks.mended(connection, product.id, [each.external_id for each in taken.facts])
             looks.refuse(connection, product.id, taken.refused, wall)
-            looks.want(connection, product.id, taken.broken, (), wall)
+            if taken.broken:
+                looks.want(connection, product.id, taken.broken, (), wall)
             phase = MISSING if taken.last else PAGES
             return self._move_on(
                 connection, replace(going, counts=counts, after=taken.after, phase=phase)
@@ -339,7 +340,30 @@ class Comparing:
         facts: Sequence[Facts],
         counts: Counter[str],
     ) -> None:
-        """Bring a page into the mirror; count what was different, and whose doing it was."""
+        """Note who is as they were, bring in the others, report who should not be charged."""
+        if not facts:
+            return
+        same = store.retell(
+            connection,
+            product.id,
+            [each.external_id for each in facts],
+            [each.told for each in facts],
+            [each.told_at for each in facts if each.told_at is not None],
+        )
+        counts["unchanged"] += len(same)
+        self._bring(
+            connection, product, [each for each in facts if each.external_id not in same], counts
+        )
+        self._check_paused(connection, product, facts, counts)
+
+    def _bring(
+        self,
+        connection: Connection,
+        product: Product,
+        facts: Sequence[Facts],
+        counts: Counter[str],
+    ) -> None:
+        """Bring facts into the mirror; count what was different, and whose doing it was."""
         if not facts:
             return
         now = self.clock.now()
@@ -371,7 +395,6 @@ class Comparing:
             for each in repaired
         ]
         cases.insert_history(connection, product.id, now, ACTOR, notes)
-        self._check_paused(connection, product, facts, counts)
 
     def _check_paused(
         self,
@@ -383,9 +406,8 @@ class Comparing:
         """Report whom we suspended, confirmed, and billing charges all the same (R04)."""
         now, names = self.clock.now(), [each.external_id for each in facts]
         charged = [each.external_id for each in facts if each.status in CHARGED]
-        store.explained(connection, product.id, LOST, names)
         wrong = store.not_paused(connection, product.id, charged, now - FRESH)
-        store.explained(connection, product.id, NOT_PAUSED, names, but=wrong)
+        store.listed(connection, product.id, names, wrong)
         found = _report(connection, product, NOT_PAUSED, wrong, now)
         counts["unexplained"] += found
 

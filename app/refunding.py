@@ -1,16 +1,17 @@
 """The refund ledger: proves which charges were wrong, takes decisions, and gives money back once.
 
-A charge is wrong where billing had confirmed our suspension before it was made and the person has
-not said yes since. Nobody but a person approves. What was asked of billing is written down before
-it is asked, so that whoever comes next can tell whether it happened.
+A charge is wrong where billing had confirmed our suspension before it was made, or our cancel and
+the time paid was over, and the person has not said yes since. Nobody but a person approves. What
+was asked of billing is written down before it is asked, so that whoever comes next can tell
+whether it happened.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
 
@@ -21,7 +22,17 @@ from app.store import cases, products, refunds
 from app.store.cases import HistoryWrite
 from app.store.database import Database
 from app.store.products import Product
-from app.store.refunds import APPROVED, DECLINED, FAILED, MADE, PROPOSED, Entry, Line, Proposal
+from app.store.refunds import (
+    APPROVED,
+    DECLINED,
+    FAILED,
+    MADE,
+    PROPOSED,
+    Entry,
+    Line,
+    Person,
+    Proposal,
+)
 from app.world.connector import Charge, Repayment
 from app.world.outcome import Done, Later, No, Outcome
 
@@ -53,39 +64,69 @@ ELSE = "look at the charge at billing; approve it again, or decline it, saying w
 # --- evidence --------------------------------------------------------------------------------
 
 SUSPENDED = "suspended"
-_BY_US = "billing_acknowledged_suspend"
+CANCELED = "canceled"
+_BY_US = {
+    SUSPENDED: "billing_acknowledged_suspend",
+    CANCELED: "billing_acknowledged_cancel",
+}
+_WRONG = {SUSPENDED: "charged_after_suspension", CANCELED: "charged_after_cancel"}
 _SAID_YES = frozenset({"kept", "keep_recorded", "resume_recorded"})
 _TOOK_BACK = frozenset({"answer_undone", "doubted", "cancel_recorded"})
 _RESUMED = "resumed"
 _BY_BILLING = "resumed_by_billing"
 _ANEW = "asked"
-TELLING = (SUSPENDED, _RESUMED, _ANEW, *sorted(_SAID_YES | _TOOK_BACK))
+TELLING = (SUSPENDED, CANCELED, _RESUMED, _ANEW, *sorted(_SAID_YES | _TOOK_BACK))
 """The lines of history that say whether somebody may be charged."""
 
 
 @dataclass(frozen=True, slots=True)
-class Suspension:
-    """A confirmed suspension; `resumed_at` is when billing by itself charged again, if it did."""
+class Stop:
+    """Our act that billing confirmed and that charging should have ended with.
+
+    `ended` says that the person's cancel, or billing's end, has come on top of it: whoever is
+    charged anew after that has subscribed anew. `resumed_at` is when billing by itself charged
+    again after a suspension, if it did.
+    """
 
     line: Line
+    ended: bool = False
     resumed_at: datetime | None = None
 
+    @property
+    def why(self) -> str:
+        """Say by a code why a charge under it is wrong."""
+        return _WRONG[self.line.what]
 
-def suspension_at(lines: Sequence[Line], at: datetime) -> Suspension | None:
-    """Give the suspension of ours that somebody was under at a moment; None where there was none.
+    def forbids(self, at: datetime) -> bool:
+        """Say whether a charge made at a moment was wrong because of it.
+
+        A cancel ends with the time paid: until then an invoice of that time may still be taken. A
+        charge at its very end is the first of a time that nobody wanted.
+        """
+        if self.line.what == SUSPENDED:
+            return True
+        return self.line.paid_until is None or self.line.paid_until <= at
+
+
+def stop_at(lines: Sequence[Line], at: datetime) -> Stop | None:
+    """Give the act of ours that forbade a charge at a moment; None where there was none.
 
     A charge made between the end of the answer window and billing's confirmation is none of these:
     until billing has confirmed, nothing was promised to have stopped, and the notice of the
     suspension states the day that it counts from. After it every charge is wrong, also that of an
     older invoice which was still being retried (R04). Only the person's own yes ends that, from the
     moment they said it; a resume that billing did by itself does not, and a person decides.
+
+    After a cancel of ours every charge is wrong from the end of the time paid on, until the person
+    says yes, or billing has the subscription live again: what had ended can only have begun anew.
+    What billing canceled by itself proves nothing.
     """
-    found: Suspension | None = None
+    found: Stop | None = None
     yes = False
     for line in sorted(lines, key=lambda each: each.id):
-        if line.what == SUSPENDED and line.why == _BY_US and line.at < at:
-            found = Suspension(line)
-        elif line.at > at or line.what == SUSPENDED:
+        if line.what in _BY_US:
+            found = _stopped(found, line, at)
+        elif line.at > at:
             continue
         elif line.what == _ANEW:
             found, yes = None, False
@@ -94,25 +135,51 @@ def suspension_at(lines: Sequence[Line], at: datetime) -> Suspension | None:
         elif line.what in _TOOK_BACK:
             yes = False
         elif line.what == _RESUMED and line.why == _BY_BILLING:
-            found = found and Suspension(found.line, line.at)
+            found = _resumed_by_billing(found, line.at)
         elif line.what == _RESUMED:
             found, yes = None, False
-    return None if yes else found
+    return found if found and not yes and found.forbids(at) else None
 
 
-def _proposal(charge: Charge, subscription_id: int, currency: str, found: Suspension) -> Proposal:
-    error = _absurd(charge, currency)
+def _stopped(found: Stop | None, line: Line, at: datetime) -> Stop | None:
+    """Give what forbids charges after the act of a line; an end adds to a suspension."""
+    if line.at >= at:
+        return found
+    if line.why == _BY_US[line.what] and (found is None or line.what == SUSPENDED):
+        return Stop(line)
+    return found and replace(found, ended=found.ended or line.what == CANCELED)
+
+
+def _resumed_by_billing(found: Stop | None, at: datetime) -> Stop | None:
+    if found is None or found.ended or found.line.what == CANCELED:
+        return None
+    return replace(found, resumed_at=at)
+
+
+def _stop_of(person: Person, lines: Sequence[Line], at: datetime) -> Stop | None:
+    """Give what forbade a charge, but for who has subscribed anew under the same id since."""
+    found = stop_at(lines, at)
+    if found is None or not (found.ended or found.line.what == CANCELED):
+        return found
+    ended_on = found.line.at.astimezone(UTC).date()
+    return None if ended_on < person.started_on <= at.astimezone(UTC).date() else found
+
+
+def _proposal(charge: Charge, person: Person, found: Stop) -> Proposal:
+    error = _absurd(charge, person.currency)
     sound = error != "amount absurd"
     evidence = {
-        "why": "charged_after_suspension",
-        "suspended_at": found.line.at.isoformat(),
+        "why": found.why,
+        f"{found.line.what}_at": found.line.at.isoformat(),
         "confirmed_by": found.line.why,
         "history": found.line.id,
     }
+    if found.line.what == CANCELED and found.line.paid_until is not None:
+        evidence["paid_until"] = found.line.paid_until.isoformat()
     if found.resumed_at is not None:
         evidence["resumed_by_billing_at"] = found.resumed_at.isoformat()
     return Proposal(
-        subscription_id,
+        person.id,
         found.line.number,
         charge.id,
         charge.at,
@@ -159,23 +226,24 @@ class Ledger:
         """
         sound = [each for each in charges if _sound(each)]
         counts = Counter(charges=len(charges), charges_unread=len(charges) - len(sound))
-        people = refunds.currencies(connection, product_id, [each.subscription for each in sound])
-        ids = [number for number, _ in people.values()]
+        people = refunds.people(connection, product_id, [each.subscription for each in sound])
+        ids = [each.id for each in people.values()]
         story = refunds.lines(connection, ids, TELLING)
         settled = refunds.declined_rounds(connection, product_id, ids)
         there = refunds.known(connection, product_id, [each.id for each in sound])
         found = []
         for each in sound:
-            if each.subscription not in people:
+            if (person := people.get(each.subscription)) is None:
                 continue
-            number, currency = people[each.subscription]
-            under = suspension_at(story.get(number, ()), each.at)
-            if under is None or (under.resumed_at and (number, under.line.number) in settled):
+            under = _stop_of(person, story.get(person.id, ()), each.at)
+            if under is None:
+                continue
+            if under.resumed_at and (person.id, under.line.number) in settled:
                 continue
             if each.amount == each.refunded and each.id not in there and each.amount >= 0:
                 counts["given_back_already"] += 1
                 continue
-            found.append(_proposal(each, number, currency, under))
+            found.append(_proposal(each, person, under))
         opened = refunds.propose(connection, product_id, found, now)
         counts["wrong"] = len(opened)
         _note(connection, product_id, now, ACTOR, opened)
@@ -185,7 +253,7 @@ class Ledger:
 
     def approve(self, product_key: str, number: int, actor: str) -> Entry:
         """Have a wrong charge given back; Conflict where that may not be."""
-        return self._decide(product_key, number, actor, APPROVED, "charged_after_suspension")
+        return self._decide(product_key, number, actor, APPROVED)
 
     def decline(self, product_key: str, number: int, actor: str, why: str) -> Entry:
         """Give nothing back for a charge through billing, for a reason (a code of `WHYS`)."""
@@ -193,7 +261,10 @@ class Ledger:
             raise Refused(f"{why[:40]!r} is no reason", f"use one of {', '.join(WHYS)}")
         return self._decide(product_key, number, actor, DECLINED, why)
 
-    def _decide(self, product_key: str, number: int, actor: str, state: str, why: str) -> Entry:
+    def _decide(
+        self, product_key: str, number: int, actor: str, state: str, why: str | None = None
+    ) -> Entry:
+        """Decide about an entry, for the reason given, or because of what proves it."""
         if not actor.startswith(PEOPLE):
             raise Refused("refunds are decided by people", "use `reconfirm refund`")
         with self.database.transaction() as connection:
@@ -204,9 +275,9 @@ class Ledger:
                     f"{product_key} has no refund {number}", "`reconfirm refund list` shows them"
                 )
             _check(found, state)
-            now = self.clock.now()
-            refunds.decide(connection, number, state, actor, why, now)
-            line = HistoryWrite(found.subscription_id, found.round, f"refund_{state}", why, None)
+            now, code = self.clock.now(), why or str(found.evidence["why"])
+            refunds.decide(connection, number, state, actor, code, now)
+            line = HistoryWrite(found.subscription_id, found.round, f"refund_{state}", code, None)
             cases.insert_history(connection, product_id, now, actor, [line])
             decided = refunds.entry(connection, product_id, number)
         return decided or found
@@ -338,7 +409,7 @@ def _note(
 ) -> None:
     lines = [
         HistoryWrite(
-            each.subscription_id, each.number, "refund_proposed", "charged_after_suspension", None
+            each.subscription_id, each.number, "refund_proposed", str(each.evidence["why"]), None
         )
         for each in opened
     ]

@@ -105,6 +105,45 @@ def brakes(connection: Connection) -> Rows:
     )
 
 
+def reviews(connection: Connection) -> Rows:
+    """Count the cases a person is to look at, and since when: (product, many, oldest)."""
+    return _rows(
+        connection,
+        """select p.key, count(v.id), min(v.asked_at) from product p
+           left join review v on v.product_id = p.id and v.state = 'open'
+           group by 1""",
+    )
+
+
+def findings(connection: Connection) -> Rows:
+    """Count subscriptions that cannot be explained: (product, what is wrong, many)."""
+    return _rows(
+        connection,
+        """select p.key, u.what, count(*) from unexplained u join product p on p.id = u.product_id
+           group by 1, 2""",
+    )
+
+
+def refunds(connection: Connection) -> Rows:
+    """Count entries of the refund ledger that are not settled: (product, state, many)."""
+    return _rows(
+        connection,
+        """select p.key, s.state, (select count(*) from refund f
+             where f.product_id = p.id and f.state = s.state
+               and f.state in ('proposed', 'approved', 'failed'))
+           from product p cross join (values ('proposed'), ('approved'), ('failed')) as s(state)""",
+    )
+
+
+def compared(connection: Connection) -> Rows:
+    """Give how the comparison of each product stands: (product, ended_at, error)."""
+    return _rows(
+        connection,
+        """select p.key, coalesce(r.ended_at, p.created_at), r.error
+           from reconciliation r join product p on p.id = r.product_id""",
+    )
+
+
 def leader(connection: Connection) -> Rows:
     """Give when the leader was last seen, on the wall clock: at most one (seen_at,)."""
     return _rows(connection, "select seen_at from leader")

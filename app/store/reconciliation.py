@@ -23,6 +23,10 @@ LOST = "unknown_to_billing"
 """We hold it as alive, and billing does not know it."""
 NOT_PAUSED = "not_paused"
 """We hold it as suspended, confirmed, and billing charges it."""
+WALKED_BACK = timedelta(days=35)
+"""So far back charges are looked through anew: more than a month, and than billing tries for."""
+FAR_EVERY = timedelta(days=7)
+"""As seldom as that; every night the few days before it are enough for nearly all charges."""
 AFTER_ADDING = timedelta(days=1)
 """A product is compared for the first time when it has been there for so long."""
 
@@ -44,6 +48,7 @@ class Going:
     counts: Counter[str]
 
 
+_FAR_AGAIN = "coalesce(r.walked_back_at <= %(a_week_ago)s, true)"
 _GOING = "product_id, fence, phase, cursor, began_at, charges_from, tries, counts"
 
 
@@ -58,7 +63,8 @@ def claim(  # noqa: PLR0913 - what, when, for how long
 ) -> Going | None:
     """Take the run of a product, or begin one where one is due or wanted `at_once`.
 
-    None where nothing is due, or somebody else has it.
+    None where nothing is due, or somebody else has it. A run that begins a week after the last one
+    that did walks through the charges of `WALKED_BACK`, and not only of those days that are left.
     """
     run = cursor(connection)
     run.execute(
@@ -71,7 +77,12 @@ def claim(  # noqa: PLR0913 - what, when, for how long
               phase = coalesce(r.phase, 'pages'),
               cursor = case when r.phase is null then null else r.cursor end,
               began_at = case when r.phase is null then %(now)s else r.began_at end,
-              charges_from = coalesce(r.charges_from, p.created_at),
+              charges_from = case when r.phase is null and {_FAR_AGAIN}
+                then least(coalesce(r.charges_from, p.created_at),
+                           greatest(p.created_at, %(far)s))
+                else coalesce(r.charges_from, p.created_at) end,
+              walked_back_at = case when r.phase is null and {_FAR_AGAIN} then %(now)s
+                else r.walked_back_at end,
               tries = case when r.phase is null then 0 else r.tries end,
               counts = case when r.phase is null then '{{}}'::jsonb else r.counts end
             from product p
@@ -85,6 +96,8 @@ def claim(  # noqa: PLR0913 - what, when, for how long
             "wall": wall,
             "product": product_id,
             "at_once": at_once,
+            "far": now - WALKED_BACK,
+            "a_week_ago": now - FAR_EVERY,
         },
     )
     row = run.fetchone()
@@ -245,6 +258,35 @@ def held(connection: Connection, product_id: int, names: Sequence[str]) -> dict[
     return {row[0]: Held(row[1], row[2], row[3], row[4], row[5:]) for row in run.fetchall()}
 
 
+def retell(
+    connection: Connection,
+    product_id: int,
+    names: Sequence[str],
+    told: Sequence[bytes],
+    moments: Sequence[datetime],
+) -> set[str]:
+    """Note of whom billing says again, to the letter, what is known that it was so later too.
+
+    Give those; of the others it tells something else, something older, or something new. This is
+    nearly everybody every night, so it is one statement. The moment has to be in the row: what is
+    told late about an earlier moment is judged by it under the lock of that row. A lock alone would
+    write the same pages, and half as much log.
+    """
+    run = cursor(connection)
+    run.execute(
+        """with v as materialized (
+             select s.id, t.told, t.at from unnest(%s::text[], %s::bytea[], %s::timestamptz[])
+               as t(name, told, at)
+             join subscription s on s.product_id = %s and s.external_id = t.name
+             where s.told = t.told order by s.id)
+           update subscription s set told_at = v.at from v
+           where s.id = v.id and s.told = v.told and (s.told_at is null or s.told_at < v.at)
+           returning s.external_id""",
+        (list(names), list(told), list(moments), product_id),
+    )
+    return {row[0] for row in run.fetchall()}
+
+
 @dataclass(frozen=True, slots=True)
 class Unlisted:
     """A window of a product's subscriptions: the alive ones nobody has told of since a moment."""
@@ -345,21 +387,30 @@ def report(
     return [row[0] for row in run.fetchall() if row[1]]
 
 
-def explained(
-    connection: Connection,
-    product_id: int,
-    what: str,
-    names: Sequence[str],
-    but: Sequence[int] = (),
-) -> None:
-    """Strike off what is wrong no more with these subscriptions, `but` for some by our own id."""
+def explained(connection: Connection, product_id: int, what: str, names: Sequence[str]) -> None:
+    """Strike off what is wrong no more with these subscriptions."""
     if names:
         cursor(connection).execute(
             """delete from unexplained u using subscription s
-               where s.product_id = %s and s.external_id = any(%s) and s.id <> all(%s)
+               where s.product_id = %s and s.external_id = any(%s)
                  and u.product_id = %s and u.subscription_id = s.id and u.what = %s""",
-            (product_id, list(names), list(but), product_id, what),
+            (product_id, list(names), product_id, what),
         )
+
+
+def listed(
+    connection: Connection, product_id: int, names: Sequence[str], wrong: Sequence[int]
+) -> None:
+    """Strike off what is wrong no more with who is listed: all but being charged by billing.
+
+    That stays with those who are charged `wrong`ly, by our own id.
+    """
+    cursor(connection).execute(
+        """delete from unexplained u using subscription s
+           where u.product_id = %s and s.id = u.subscription_id and s.external_id = any(%s)
+             and (u.what = %s or (u.what = %s and s.id <> all(%s)))""",
+        (product_id, list(names), LOST, NOT_PAUSED, list(wrong)),
+    )
 
 
 def findings(connection: Connection, product_id: int, limit: int) -> list[Finding]:

@@ -8,7 +8,7 @@ the minor unit of their currency.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from psycopg.rows import class_row
@@ -30,13 +30,17 @@ STATES = (PROPOSED, APPROVED, MADE, DECLINED, FAILED)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of history that says whether somebody may be charged."""
+    """One line of history that says whether somebody may be charged.
+
+    `paid_until` is how long what was paid lasts, as billing said in its round; None: it did not.
+    """
 
     id: int
     at: datetime
     number: int
     what: str
     why: str
+    paid_until: datetime | None = None
 
 
 def lines(
@@ -45,9 +49,12 @@ def lines(
     """Give the lines of history of these kinds, by subscription, in order."""
     run = cursor(connection)
     run.execute(
-        """select subscription_id, id, at, round, what, why from history
-           where subscription_id = any(%s) and what = any(%s) and round is not null
-           order by subscription_id, id""",
+        """select h.subscription_id, h.id, h.at, h.round, h.what, h.why, r.paid_until
+           from history h
+           left join reconfirmation r
+             on r.subscription_id = h.subscription_id and r.number = h.round
+           where h.subscription_id = any(%s) and h.what = any(%s) and h.round is not null
+           order by h.subscription_id, h.id""",
         (list(ids), list(whats)),
     )
     found: dict[int, list[Line]] = {}
@@ -56,17 +63,24 @@ def lines(
     return found
 
 
-def currencies(
-    connection: Connection, product_id: int, names: Sequence[str]
-) -> dict[str, tuple[int, str]]:
-    """Give (id, currency) of subscriptions by the ids that billing gave them."""
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What has to be known of who was charged: their subscription as billing now tells it."""
+
+    id: int
+    currency: str
+    started_on: date
+
+
+def people(connection: Connection, product_id: int, names: Sequence[str]) -> dict[str, Person]:
+    """Give who was charged, by the ids that billing gave them."""
     run = cursor(connection)
     run.execute(
-        """select external_id, id, currency from subscription
+        """select external_id, id, currency, started_on from subscription
            where product_id = %s and external_id = any(%s)""",
         (product_id, list(names)),
     )
-    return {row[0]: (row[1], row[2]) for row in run.fetchall()}
+    return {row[0]: Person(*row[1:]) for row in run.fetchall()}
 
 
 # --- entries ---------------------------------------------------------------------------------

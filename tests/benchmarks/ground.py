@@ -95,7 +95,7 @@ def fill(
 def wind(database: Database, now: datetime) -> None:
     """Put every timer where it stood before the sweep."""
     with database.transaction() as connection:
-        for table in ("reconfirmation", "outbox", "history", "timer", "quota"):
+        for table in ("reconfirmation", "outbox", "history", "timer", "quota", "evidence"):
             connection.execute(text(f"truncate {table}"))
         connection.execute(
             text(

@@ -2,12 +2,20 @@
 
 from collections import Counter
 from datetime import timedelta
+from itertools import pairwise
+from threading import Thread
+from time import sleep
+from typing import Any
 
+import psycopg
 import pytest
+from sqlalchemy import text
 
 from app.errors import Refused
 from app.lifecycle.case import Answer, Word
+from app.mirror import Mirror
 from app.reconciling import FRESH, MOST_MISSING, quiet_hour
+from app.rows import read as read_row
 from app.store import looks, reconciliation
 from app.store.running import LOOK, RECONCILE
 from app.world.connector import Away, Capabilities, Connector
@@ -113,6 +121,74 @@ def test_what_is_known_of_a_later_moment_stays(town: Town, billing: FakeBooks) -
     rows(town.database, "update subscription set told_at = told_at + interval '9 days'")
     billing.changes("ada", plan="premium")
     assert compared(town, billing) == Counter(read=1, stale=1)
+    assert mirrored(town) == {"ada": "standard active"}
+
+
+def test_who_is_as_they_were_is_noted_by_one_statement_and_goes_through_no_door(
+    town: Town, billing: FakeBooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    billing.size = 100
+    billing.has(*(row(f"p{number:03}") for number in range(250)))
+    compared(town, billing)
+    statements: list[str] = []
+    real = psycopg.Cursor.execute
+
+    def counted(run: psycopg.Cursor[Any], query: Any, *rest: Any, **more: Any) -> Any:
+        statements.append(str(query))
+        return real(run, query, *rest, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Mirror, "bring_in", None)
+        patch.setattr(psycopg.Cursor, "execute", counted)
+        assert compared(town, billing) == Counter(read=250, unchanged=250)
+    writes = [each for each in statements if "update subscription" in each]
+    assert len(writes) == 3
+    places = [place for place, each in enumerate(statements) if each == writes[0]]
+    assert {later - sooner for sooner, later in pairwise(places)} == {6}
+    assert rows(town.database, "select distinct told_at from subscription") == [(town.clock.now(),)]
+
+
+def test_the_same_as_of_an_earlier_moment_moves_nothing_back(
+    town: Town, billing: FakeBooks
+) -> None:
+    billing.has(row("ada"))
+    compared(town, billing)
+    rows(town.database, "update subscription set told_at = told_at + interval '9 days'")
+    before = rows(town.database, "select told_at from subscription")
+    assert compared(town, billing) == Counter(read=1, stale=1)
+    assert rows(town.database, "select told_at from subscription") == before
+
+
+def test_what_is_told_late_of_a_moment_before_the_night_does_not_overtake_it(
+    town: Town, billing: FakeBooks
+) -> None:
+    billing.has(row("ada"))
+    compared(town, billing)
+    compared(town, billing)
+    late = read_row(row("ada", status="canceled"), town.clock.now() - HOUR)
+    mirror = Mirror(town.database, town.clock)
+    assert mirror.bring("tv", [late], "billing:standard")["stale"] == 1
+    assert mirrored(town) == {"ada": "standard active"}
+
+
+def test_what_somebody_else_writes_in_the_same_moment_is_not_taken_for_unchanged(
+    town: Town, billing: FakeBooks
+) -> None:
+    billing.has(row("ada"))
+    compared(town, billing)
+    between = town.clock.now() + HOUR
+    town.clock.advance(DAY)
+    thread = Thread(target=books_of(town, billing).run, args=("tv",), daemon=True)
+    with town.database.transaction() as connection:
+        connection.execute(
+            text("update subscription set plan = 'premium', told = 'other', told_at = :at"),
+            {"at": between},
+        )
+        thread.start()
+        while not rows(town.database, "select 1 from pg_locks where not granted"):
+            sleep(0.01)
+    thread.join(20)
+    assert result(town) == Counter(read=1, repaired=1)
     assert mirrored(town) == {"ada": "standard active"}
 
 
@@ -422,19 +498,21 @@ def test_a_worker_may_die_at_any_step_and_the_end_is_the_same(
         died = kept_through_deaths(town, billing, step)
         assert (everything(town), result(town)) == (wanted, counted), step
     assert step > 15
+    snapshot(town, "forget")
 
 
 TABLES = ("subscription", "contact", "reconfirmation", "timer", "history", "look", "refund")
 
 
 def snapshot(town: Town, what: str) -> None:
-    """Save the tables that a comparison changes, or bring them back."""
+    """Save the tables that a comparison changes, bring them back, or forget what was saved."""
     with town.database.engine.begin() as connection:
         run = connection.exec_driver_sql
-        if what == "save":
+        if what != "restore":
             for table in TABLES:
                 run(f"drop table if exists kept_{table}")
-                run(f"create table kept_{table} as table {table}")
+                if what == "save":
+                    run(f"create table kept_{table} as table {table}")
             return
         for table in ("reconciliation", "unexplained", "refund", "look", "history", "timer"):
             run(f"delete from {table}")  # noqa: S608 - our own names

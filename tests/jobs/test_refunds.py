@@ -12,13 +12,15 @@ from hypothesis import strategies as st
 
 from app.errors import Conflict, NotFound, Refused
 from app.lifecycle.case import Answer, Word
-from app.refunding import suspension_at
+from app.refunding import stop_at
+from app.store import looks
+from app.store.reconciliation import WALKED_BACK
 from app.store.refunds import Line
-from app.store.running import RECONCILE, REFUND
+from app.store.running import LOOK, RECONCILE, REFUND
 from app.world.billing.sandbox import Sandbox
-from app.world.connector import Away, Capabilities, Repayment
+from app.world.connector import Away, Capabilities, Charge, Page, Repayment
 from app.world.outcome import Done, Later, No, Outcome
-from tests.fakebooks import FakeBooks, books_of, kept, kept_through_deaths, on_books
+from tests.fakebooks import LEASE, FakeBooks, books_of, kept, kept_through_deaths, on_books
 from tests.probe import DAY, HOUR, MINUTE, asked, leases_run_out, rows, suspended
 from tests.world import ACTOR, START, Town, row
 
@@ -255,6 +257,47 @@ def test_charges_are_walked_from_where_the_last_run_ended_with_an_overlap(
     assert since == town.clock.now() - 2 * DAY
 
 
+def test_a_charge_that_is_seen_days_late_is_found_within_a_week_and_once(
+    town: Town, billing: FakeBooks, ada: datetime
+) -> None:
+    walked(town, billing)
+    late = billing.charges_for("ada", ada + HOUR)
+    billing.made.clear()
+    for _ in range(4):
+        town.clock.advance(DAY)
+        walked(town, billing)
+    billing.made.append(late)
+    nights = [0]
+    for _ in range(15):
+        town.clock.advance(DAY)
+        walked(town, billing)
+        nights.append(len(ledger(town)))
+    assert nights == [0, 0, 0, *[1] * 13]
+    assert town.story("ada").count("refund_proposed") == 1
+
+
+def test_only_once_a_week_charges_are_walked_through_far_back(
+    town: Town, billing: FakeBooks
+) -> None:
+    begun: list[datetime] = []
+    real = billing.charges
+
+    def charges(since: datetime, after: str | None) -> Page[Charge]:
+        begun.append(since)
+        return real(since, after)
+
+    billing.charges = charges  # type: ignore[method-assign]
+    town.clock.advance(10 * DAY)
+    walked(town, billing)
+    town.clock.advance(90 * DAY)
+    for _ in range(22):
+        walked(town, billing)
+        town.clock.advance(DAY)
+    assert begun[:2] == [START, START + 8 * DAY]
+    walks = [START + (100 + place) * DAY - at for place, at in enumerate(begun[1:])]
+    assert walks[1:] == ([3 * DAY] * 6 + [WALKED_BACK]) * 3
+
+
 def test_the_sandbox_that_charges_a_paused_account_is_found_out_and_gives_back(
     town: Town,
 ) -> None:
@@ -275,6 +318,155 @@ def test_the_sandbox_that_charges_a_paused_account_is_found_out_and_gives_back(
     assert rows(town.database, "select refunded from sandbox_charge where charged_at = :at", at=at)
     assert ledger(town) == [("made", 1349, 1349, "GBP", None)]
     assert rows(town.database, "select sum(refunded) from sandbox_charge") == [(1349,)]
+
+
+# --- after a cancel ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ended(town: Town, billing: FakeBooks) -> datetime:
+    """Have Ada cancel, and billing confirm it; give when the time she paid for ends."""
+    billing.has(row("ada"))
+    town.join(row("ada"))
+    asked(town, "ada")
+    town.answer("ada", "cancel")
+    town.clock.advance(11 * MINUTE)
+    town.deliver()
+    current = town.case("ada").round
+    assert current is not None
+    assert town.stage("ada") == "canceled"
+    assert current.paid_until is not None
+    assert current.paid_until > town.clock.now() + DAY
+    return current.paid_until
+
+
+@pytest.mark.parametrize(
+    ("after", "wrong"), [(-DAY, 0), (-SECOND, 0), (timedelta(0), 1), (HOUR, 1), (30 * DAY, 1)]
+)
+def test_a_charge_for_the_time_after_a_cancel_is_wrong_and_one_for_the_time_before_is_not(
+    town: Town, billing: FakeBooks, ended: datetime, after: timedelta, wrong: int
+) -> None:
+    canceled_at = town.clock.now()
+    town.clock.set(ended + 31 * DAY)
+    billing.charges_for("ada", ended + after)
+    walked(town, billing)
+    assert ledger(town, "state, amount") == [("proposed", 1349)] * wrong
+    for (evidence,) in ledger(town, "evidence"):
+        assert evidence["why"] == "charged_after_cancel"
+        assert datetime.fromisoformat(evidence["canceled_at"]) == canceled_at
+        assert datetime.fromisoformat(evidence["paid_until"]) == ended
+    if wrong:
+        approved(town, billing)
+        make(town, billing)
+        assert ledger(town, "state, refunded, why") == [("made", 1349, "charged_after_cancel")]
+        assert len(billing.given) == 1
+
+
+def test_where_billing_did_not_say_how_long_was_paid_every_charge_after_it_is_before_a_person(
+    town: Town, billing: FakeBooks, ended: datetime
+) -> None:
+    rows(town.database, "update reconfirmation set paid_until = null")
+    billing.charges_for("ada", later(town))
+    walked(town, billing)
+    ((evidence,),) = ledger(town, "evidence")
+    assert "paid_until" not in evidence
+    assert town.clock.now() < ended
+
+
+def test_a_charge_before_a_cancel_was_confirmed_is_not_wrong(
+    town: Town, billing: FakeBooks
+) -> None:
+    town.join(row("ada"))
+    asked(town, "ada")
+    town.answer("ada", "cancel")
+    rows(town.database, "update sandbox_account set paid_until = :at", at=town.clock.now())
+    town.clock.advance(11 * MINUTE)
+    billing.charges_for("ada", town.clock.now() - MINUTE)
+    billing.charges_for("ada", town.clock.now())
+    town.deliver()
+    assert town.stage("ada") == "canceled"
+    billing.charges_for("ada", later(town), 7)
+    walked(town, billing)
+    assert ledger(town, "amount") == [(7,)]
+
+
+@pytest.mark.usefixtures("billing")
+def test_after_a_resume_of_what_was_canceled_a_charge_is_right(
+    town: Town, billing: FakeBooks, ended: datetime
+) -> None:
+    town.clock.advance(HOUR)
+    town.answer("ada", "resume")
+    town.clock.advance(MINUTE)
+    town.deliver()
+    assert town.case("ada").round.outcome == "resumed"  # type: ignore[union-attr]
+    town.clock.set(ended + DAY)
+    billing.charges_for("ada", ended + HOUR)
+    walked(town, billing)
+    assert ledger(town) == []
+
+
+def test_who_subscribes_anew_under_the_same_id_is_charged_rightly(
+    town: Town, billing: FakeBooks, ended: datetime
+) -> None:
+    town.clock.set(ended + HOUR)
+    billing.changes("ada", status="canceled")
+    kept(books_of(town, billing), RECONCILE)
+    hinted(town, billing, "ada")
+    billing.charges_for("ada", later(town), 1)
+    town.clock.advance(5 * DAY)
+    billing.changes("ada", status="active", started_at=town.clock.now().isoformat())
+    hinted(town, billing, "ada")
+    billing.charges_for("ada", later(town), 2)
+    walked(town, billing)
+    assert ledger(town, "amount") == [(1,)]
+
+
+def test_who_begins_anew_without_billing_telling_of_the_end_is_known_by_the_start(
+    town: Town, billing: FakeBooks, ended: datetime
+) -> None:
+    """Billing still had it as active until the time was over, and then had another in its place."""
+    town.clock.set(ended + 5 * DAY)
+    billing.charges_for("ada", ended + HOUR, 1)
+    billing.changes("ada", started_at=town.clock.now().isoformat())
+    hinted(town, billing, "ada")
+    billing.charges_for("ada", later(town), 2)
+    walked(town, billing)
+    assert ledger(town, "amount") == [(1,)]
+
+
+def test_what_billing_canceled_by_itself_proves_nothing(town: Town, billing: FakeBooks) -> None:
+    billing.has(row("ada"))
+    town.join(row("ada"))
+    asked(town, "ada")
+    billing.changes("ada", status="canceled")
+    town.clock.advance(MINUTE)
+    hinted(town, billing, "ada")
+    assert town.stage("ada") == "canceled"
+    town.clock.advance(100 * DAY)
+    billing.charges_for("ada", town.clock.now() - HOUR)
+    walked(town, billing)
+    assert ledger(town) == []
+
+
+@pytest.mark.usefixtures("ada")
+def test_a_cancel_by_billing_under_our_suspension_leaves_charges_wrong(
+    town: Town, billing: FakeBooks
+) -> None:
+    billing.changes("ada", status="canceled")
+    town.clock.advance(MINUTE)
+    hinted(town, billing, "ada")
+    assert town.stage("ada") == "canceled"
+    billing.charges_for("ada", later(town))
+    walked(town, billing)
+    ((evidence,),) = ledger(town, "evidence")
+    assert evidence["why"] == "charged_after_suspension"
+
+
+def hinted(town: Town, billing: FakeBooks, name: str) -> None:
+    """Let billing say that somebody has changed, and be asked about them."""
+    with town.database.transaction() as connection:
+        looks.want(connection, town.product.id, [name], (), town.clock.wall())
+    kept(books_of(town, billing), LOOK)
 
 
 # --- decisions -----------------------------------------------------------------------------------
@@ -399,6 +591,24 @@ def test_a_worker_may_die_at_any_step_of_giving_back(
         assert ledger(town, "state, refunded") == [("made", 1349)] * step
         assert all(each.refunded == each.amount for each in billing.made)
     assert step > 4
+
+
+@pytest.mark.usefixtures("ada")
+def test_a_refund_in_hand_is_taken_by_no_other_before_its_lease_has_run_out(
+    town: Town, billing: FakeBooks
+) -> None:
+    found = owed(town, billing)
+    ledger_ = books_of(town, billing).ledger
+    first = ledger_.claim(town.product)
+    assert first is not None
+    assert (first.id, first.in_hand) == (found, True)
+    for _ in range(2):
+        assert ledger_.claim(town.product) is None
+        town.clock.machine += LEASE / 2
+    town.clock.machine += SECOND
+    second = ledger_.claim(town.product)
+    assert second is not None
+    assert (second.id, second.fence, second.tries) == (found, first.fence + 1, 2)
 
 
 @pytest.mark.usefixtures("ada")
@@ -559,6 +769,8 @@ def test_two_workers_at_once_give_everything_back_once(town: Town, billing: Fake
 
 WHATS = {
     "suspended": ("suspended", "billing_acknowledged_suspend"),
+    "canceled": ("canceled", "billing_acknowledged_cancel"),
+    "ended": ("canceled", "canceled_by_billing"),
     "foreign": ("resumed", "resumed_by_billing"),
     "resumed": ("resumed", "billing_acknowledged_resume"),
     "asked": ("asked", "unused"),
@@ -567,33 +779,64 @@ WHATS = {
     "undone": ("answer_undone", "said_by_subscriber"),
     "cancel": ("cancel_recorded", "said_by_subscriber"),
 }
+ACTS = {"suspended", "canceled", "ended"}
+WORDS = {"yes", "keep", "undone", "cancel", "asked", "resumed"}
+Story = list[tuple[str, Line]]
 
 
-@settings(max_examples=1000, deadline=None)
+def ends(story: Story) -> bool:
+    """Say whether an act of ours stands that an end has come on top of."""
+    names = [name for name, _ in story]
+    if "suspended" not in names:
+        return "canceled" in names
+    last = len(names) - names[::-1].index("suspended")
+    return not {"canceled", "ended"}.isdisjoint(names[last:])
+
+
+def wrong_because_of(story: Story, at: datetime) -> str | None:
+    """Say what forbids a charge, by leaving out all that came before it was last right again."""
+    words = [name for name, _ in story if name in WORDS]
+    if words and words[-1] in {"yes", "keep"}:
+        return None
+    start = 0
+    for place, (name, _) in enumerate(story):
+        anew = name == "foreign" and ends(story[start:place])
+        start = place if anew or name in {"asked", "resumed"} else start
+    standing = [(name, line) for name, line in story[start:] if name in {"suspended", "canceled"}]
+    if any(name == "suspended" for name, _ in standing):
+        return "charged_after_suspension"
+    until = standing[0][1].paid_until if standing else None
+    over = bool(standing) and (until is None or until <= at)
+    return "charged_after_cancel" if over else None
+
+
+@settings(max_examples=2000, deadline=None)
 @given(
-    st.lists(st.tuples(st.sampled_from(sorted(WHATS)), st.integers(0, 3)), max_size=10),
-    st.integers(0, 20),
+    st.lists(
+        st.tuples(
+            st.sampled_from(sorted(WHATS)),
+            st.integers(0, 3),
+            st.none() | st.integers(0, 25).map(lambda seconds: START + seconds * SECOND),
+        ),
+        max_size=10,
+    ),
+    st.integers(0, 25),
 )
-def test_whoever_reads_the_history_backwards_finds_the_same(
-    story: list[tuple[str, int]], when: int
+def test_whoever_tells_the_story_otherwise_finds_the_same(
+    told: list[tuple[str, int, datetime | None]], when: int
 ) -> None:
-    at, lines, moment = START + when * SECOND, [], 0
-    for place, (what, pause) in enumerate(story):
+    at, story, moment = START + when * SECOND, [], 0
+    for place, (name, pause, until) in enumerate(told):
         moment += pause
-        lines.append(Line(place, START + moment * SECOND, 1, *WHATS[what]))
-    backwards = [
-        name
-        for (name, _), line in reversed(list(zip(story, lines, strict=True)))
-        if line.at < at or (line.at == at and name != "suspended")
+        story.append((name, Line(place, START + moment * SECOND, 1, *WHATS[name], until)))
+    heard = [
+        (name, line) for name, line in story if line.at < at or (line.at == at and name not in ACTS)
     ]
-    words = [each for each in backwards if each not in {"suspended", "foreign"}]
-    says_yes = bool(words) and words[0] in {"yes", "keep"}
-    stands = [each for each in backwards if each in {"suspended", "resumed", "asked"}]
-    under = bool(stands) and stands[0] == "suspended"
-    assert (suspension_at(lines, at) is not None) == (under and not says_yes)
+    found = stop_at([line for _, line in story], at)
+    assert (found and found.why) == wrong_because_of(heard, at)
 
 
 def test_a_moment_needs_no_zone_of_ours() -> None:
     line = Line(1, START, 1, "suspended", "billing_acknowledged_suspend")
-    assert suspension_at([line], datetime(2024, 9, 2, tzinfo=UTC)) is not None
+    assert stop_at([line], datetime(2024, 9, 2, tzinfo=UTC)) is not None
     assert Done() == Done()

@@ -25,9 +25,11 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Connection
 
 from app.clock import Clock
-from app.store import measuring
+from app.store import measuring, products, standing
 from app.store.database import Database
 from app.web.problems import problem
+from app.world import billing
+from app.world.connector import CONFIRMED_WITHIN
 
 ONE_DAY = timedelta(days=1)
 NOWHERE = "none"
@@ -95,6 +97,24 @@ class Stock(Collector):
             self._feeds,
         )
         yield Figure(
+            "reconfirm_review_oldest_age_seconds",
+            "How long the oldest case has been before a person that a subscriber put there.",
+            ("product",),
+            self._reviews,
+        )
+        yield Figure(
+            "reconfirm_compared_age_seconds",
+            "How long ago each product was last compared with its billing system, whole.",
+            ("product",),
+            self._compared,
+        )
+        yield Figure(
+            "reconfirm_unconfirmed",
+            "Acts that billing took and has not confirmed for two days, by its own word.",
+            ("product",),
+            self._unconfirmed,
+        )
+        yield Figure(
             "reconfirm_leader_age_seconds", "How long ago a leader was seen.", (), self._leader
         )
         yield Figure(
@@ -119,6 +139,24 @@ class Stock(Collector):
         for product, number, until in measuring.feeds(connection):
             ended = datetime.combine(until + ONE_DAY, time(), UTC)
             yield (product, str(number)), max(0.0, _age(now, ended))
+
+    def _reviews(self, connection: Connection) -> Iterator[Sample]:
+        now = self.clock.now()
+        for product, _, oldest in measuring.reviews(connection):
+            yield (product,), max(0.0, _age(now, oldest)) if oldest else 0.0
+
+    def _compared(self, connection: Connection) -> Iterator[Sample]:
+        now = self.clock.now()
+        for product, ended_at, _ in measuring.compared(connection):
+            yield (product,), max(0.0, _age(now, ended_at))
+
+    def _unconfirmed(self, connection: Connection) -> Iterator[Sample]:
+        """Count for the systems that cannot be asked: the others are read back."""
+        until = self.clock.now() - CONFIRMED_WITHIN
+        for key in products.keys(connection):
+            row = products.row_of(connection, key)
+            if not billing.capabilities(row.billing, row.billing_settings).asked:
+                yield (key,), standing.count_unconfirmed(connection, row.id, until, measuring.MANY)
 
     def _leader(self, connection: Connection) -> Iterator[Sample]:
         for (seen_at,) in measuring.leader(connection):
@@ -151,6 +189,16 @@ def _pending(connection: Connection) -> Iterator[Sample]:
         yield (product, lane, state), many
 
 
+def _reviews(connection: Connection) -> Iterator[Sample]:
+    for product, many, _ in measuring.reviews(connection):
+        yield (product,), many
+
+
+def _failing(connection: Connection) -> Iterator[Sample]:
+    for product, _, error in measuring.compared(connection):
+        yield (product,), float(error is not None)
+
+
 _COUNTS = (
     Figure(
         "reconfirm_stage",
@@ -177,10 +225,34 @@ _COUNTS = (
         _counted(measuring.inbox),
     ),
     Figure(
+        "reconfirm_reviews_open",
+        "Cases that subscribers want a person to look at.",
+        ("product",),
+        _reviews,
+    ),
+    Figure(
         "reconfirm_brakes_on",
         "Brakes that stop a product.",
         ("product",),
         _counted(measuring.brakes),
+    ),
+    Figure(
+        "reconfirm_unexplained",
+        "Subscriptions of which billing says what cannot be explained.",
+        ("product", "what"),
+        _counted(measuring.findings),
+    ),
+    Figure(
+        "reconfirm_refunds",
+        "Entries of the refund ledger that are not settled, by state.",
+        ("product", "state"),
+        _counted(measuring.refunds),
+    ),
+    Figure(
+        "reconfirm_comparison_failing",
+        "Whether the comparison with billing cannot go on.",
+        ("product",),
+        _failing,
     ),
 )
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, text
 
 from app import guards
 from app import policy as policies
@@ -373,6 +374,79 @@ def test_what_billing_did_by_itself_needs_no_word(town: Town) -> None:
     told(town, "bob")
     town.clock.advance(9 * DAY)
     assert unconfirmed(town) == []
+
+
+def test_a_resume_by_billing_itself_needs_no_word_though_it_is_told_as_it_happens(
+    town: Town, receiver: Receiver
+) -> None:
+    suspended(town, receiver)
+    town.clock.advance(HOUR)
+    told(town, "ada", status="paused")
+    town.clock.advance(HOUR)
+    told(town, "ada", status="active")
+    current = town.case("ada").round
+    assert current is not None
+    assert (current.outcome, current.decided_by) == ("resumed", "billing")
+    town.clock.advance(9 * DAY)
+    assert unconfirmed(town) == []
+    assert not any("confirmed" in each for each in blocked(town, "ada"))
+
+
+def test_what_was_never_confirmed_is_found_without_reading_every_round(
+    town: Town, receiver: Receiver
+) -> None:
+    suspended(town, receiver)
+    town.clock.advance(9 * DAY)
+    others(town, 5000, 50)
+    until = town.clock.now() - CONFIRMED_WITHIN
+    with town.database.transaction() as connection:
+        before = read(connection)
+        assert len(standing.unconfirmed(connection, town.product.id, until, 100)) == 51
+        assert 51 <= read(connection) - before < 200
+        before = read(connection)
+        assert standing.count_unconfirmed(connection, town.product.id, until, 100) == 51
+        assert read(connection) - before < 200
+        before = read(connection)
+        assert len(standing.unconfirmed(connection, town.product.id, until, 9, ada(town))) == 1
+        assert read(connection) - before <= 3
+
+
+def ada(town: Town) -> int:
+    return town.id_of("ada")
+
+
+def others(town: Town, many: int, silent: int) -> None:
+    """Add so many who were asked and stay, and some whom billing took a suspension of."""
+    rows(
+        town.database,
+        """insert into subscription (id, product_id, external_id, status, plan, country, "interval",
+             amount, currency, started_on, told)
+           overriding system value
+           select 1000000 + n, product_id, 'o' || n, status, plan, country, "interval", amount,
+             currency, started_on, told
+           from subscription, generate_series(1, :many) n where external_id = 'ada'""",
+        many=many,
+    )
+    rows(
+        town.database,
+        """insert into reconfirmation (subscription_id, number, product_id, latest, stage, why,
+             opened_at, version, outcome, reminded, quiet, act_version, decided_by, decided_at)
+           select 1000000 + n, 1, product_id, true,
+             case when n <= :silent then stage else 'asked' end, why, opened_at, version,
+             case when n > :silent then 'kept' end, 0, false, 0, 'silence', decided_at
+           from reconfirmation, generate_series(1, :many) n""",
+        many=many,
+        silent=silent,
+    )
+    for table in ("subscription", "reconfirmation"):
+        rows(town.database, f"analyze {table}")
+
+
+def read(connection: Connection) -> int:
+    """Give how many rounds this transaction has read so far."""
+    statement = """select seq_tup_read + coalesce(idx_tup_fetch, 0)
+        from pg_stat_xact_user_tables where relname = 'reconfirmation'"""
+    return int(connection.execute(text(statement)).scalar_one())
 
 
 def test_a_system_that_can_be_asked_was_read_back_and_owes_no_word(

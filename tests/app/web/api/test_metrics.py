@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 from app.store import measuring, products
 from app.web import create_app
 from tests.app.web.api.conftest import BASE, System, key_for, problem_in
-from tests.probe import asked, rows
+from tests.probe import asked, rows, suspended
 from tests.world import Town, row
 
 TOKEN = "scrape-me-0123456789"
@@ -57,6 +57,44 @@ def test_what_waits_in_the_outbox_is_counted_with_its_age(town: Town, client: Fl
     assert found["reconfirm_outbox_oldest_age_seconds", frozenset({"tv", "notice"})] > 0
     rows(town.database, "update outbox set state = 'parked'")
     assert figures(client)["reconfirm_outbox", frozenset({"tv", "notice", "parked"})] == 2
+
+
+def test_what_is_wrong_with_the_books_is_counted(town: Town, client: FlaskClient) -> None:
+    town.join(row("ada"), row("bob"))
+    suspended(town, "ada")
+    rows(town.database, "update product set billing = 'standard'")
+    rows(
+        town.database,
+        """insert into unexplained select product_id, id, 'not_paused', :now, :now
+           from subscription where external_id = 'bob'""",
+        now=town.clock.now(),
+    )
+    rows(
+        town.database,
+        """insert into refund (product_id, subscription_id, round, charge, charged_at, amount,
+             refunded, currency, evidence, state, found_at, not_before)
+           select product_id, id, 1, 'ch_1', :now, 1349, 0, 'GBP', '{}', 'proposed', :now, :now
+           from subscription where external_id = 'ada'""",
+        now=town.clock.now(),
+    )
+    rows(
+        town.database,
+        """insert into reconciliation (product_id, due_at, ended_at, error)
+           values (:id, :now, :now, 'http 401')""",
+        id=town.product.id,
+        now=town.clock.now(),
+    )
+    town.clock.advance(timedelta(days=3))
+    found = figures(client)
+    assert found["reconfirm_unexplained", frozenset({"tv", "not_paused"})] == 1
+    assert found["reconfirm_refunds", frozenset({"tv", "proposed"})] == 1
+    assert found["reconfirm_refunds", frozenset({"tv", "failed"})] == 0
+    assert found["reconfirm_compared_age_seconds", frozenset({"tv"})] == 3 * 86400
+    assert found["reconfirm_comparison_failing", frozenset({"tv"})] == 1
+    assert found["reconfirm_unconfirmed", frozenset({"tv"})] == 2
+    assert not [
+        key for key, value in found.items() if key[0] == "reconfirm_scrape_failed" and value
+    ]
 
 
 def test_calls_are_counted_by_endpoint_and_status(
