@@ -28,7 +28,7 @@ from app.lifecycle.case import (
 from app.lifecycle.passing import next_look, promised_act
 from app.lifecycle.turns import Place, place
 from app.policy import Policy, Terms
-from app.store import cases, products, pulse
+from app.store import cases, products, pulse, reviews
 from app.store.cases import EffectWrite, HistoryWrite, RoundWrite
 from app.store.database import Database
 from app.store.products import Product
@@ -187,6 +187,7 @@ class Batch:
         queued = [each for some in self.effects.values() for each in some]
         cases.insert_effects(connection, self.product.id, queued)
         cases.insert_history(connection, self.product.id, self.now, actor, self.history)
+        reviews.withdraw(connection, self._no_longer_looked_at(), self.now)
         told = news.of_batch(self.product, self.history, self.before, self.cases)
         if told:
             news.post(connection, self.product, told, actor, self.now)
@@ -222,6 +223,16 @@ class Batch:
 
     def _round_wake(self, case: Case) -> datetime | None:
         return self.wake(case) if case.round and case.round.open else None
+
+    def _no_longer_looked_at(self) -> list[int]:
+        """Give whose case was to be looked at by a person and is not any more."""
+        return [
+            sid
+            for sid, case in self.cases.items()
+            if (before := self.before[sid].round) is not None
+            and before.review_at is not None
+            and (case.round is None or case.round.review_at is None)
+        ]
 
     @property
     def changed(self) -> list[int]:

@@ -83,6 +83,7 @@ def _round_facts(current: Round) -> dict[str, Any]:
         "word": current.word and str(current.word),
         "paid_until": current.paid_until,
         "erase_on": current.erase_on,
+        "review_asked_at": current.review_at,
     }
 
 
@@ -112,6 +113,8 @@ def _next(case: Case, batch: Batch) -> str:
 
 
 def _next_while_asked(current: Round) -> str:
+    if current.review_at is not None:
+        return "a person looks at the case; until then nothing follows from silence"
     if current.asked_at is None or current.answer_by is None:
         return "the ask is handed over, or withdrawn after three days"
     return f"silence counts from {current.answer_by:%Y-%m-%d %H:%M} UTC"
@@ -133,6 +136,11 @@ def _blocks(connection: Connection, product: Product, case: Case, now: datetime)
         found.append(f"billing says {subscription.status}: nothing to ask about")
     if subscription.amount <= 0:
         found.append("nothing is charged")
+    if case.round is not None and case.round.review_at is not None:
+        found.append(
+            f"a review was asked for on {case.round.review_at:%Y-%m-%d %H:%M} UTC: look at it, then"
+            " `reconfirm review done`"
+        )
     if case.reach is not Reach.OK:
         found.append(f"no notice reaches the person: {case.reach}")
     found += _unconfirmed(connection, product, case, now)

@@ -11,7 +11,8 @@ changes nothing, at `wake_at` it changes something. (`wake_at` takes `now` becau
 renewal, and so the day to ask before it, depends on it.)
 
 Of these stages `erasing` and `erased` are not entered yet: `erase_on` is set, stated, moved and
-cleared, and carrying it out has its place here.
+cleared, and carrying it out has its place here. While a person is to look at a case (`review_at`)
+nothing follows from silence; whoever builds erasing by silence asks that too.
 """
 
 from datetime import datetime
@@ -22,6 +23,7 @@ from app.lifecycle.case import (
     Acknowledged,
     AddressChanged,
     Answer,
+    AskReview,
     Case,
     Claim,
     Declined,
@@ -29,6 +31,7 @@ from app.lifecycle.case import (
     HandedOver,
     NotDone,
     Note,
+    Reviewed,
     Step,
     StopReminders,
     Tick,
@@ -40,12 +43,13 @@ from app.lifecycle.case import (
 )
 from app.lifecycle.notices import claimed, handed_over, undelivered
 from app.lifecycle.passing import next_look, ticked, used
+from app.lifecycle.reviews import review_asked, reviewed
 from app.policy import Policy
 
 __all__ = ["step", "wake_at"]
 
 
-def step(  # noqa: C901, PLR0911 - one arm an event
+def step(  # noqa: C901, PLR0911, PLR0912 - one arm an event
     case: Case, event: Event, policy: Policy, now: datetime
 ) -> Step:
     """Say what `event` leads to at `now` (aware, UTC).
@@ -69,6 +73,10 @@ def step(  # noqa: C901, PLR0911 - one arm an event
             return undelivered(case, event, now)
         case Told():
             return told(case, event, policy, now)
+        case AskReview():
+            return review_asked(case, event, now)
+        case Reviewed():
+            return reviewed(case, event, now)
         case StopReminders():
             return _stop_reminders(case, event)
         case Declined():

@@ -1,7 +1,8 @@
 """What a person says, and what it changes: the last answer is their word.
 
-A cancel rests ten minutes before billing is told. Keep and cancel within ten seconds of each
-other are a robot's and are believed neither; so each answer rests at least those ten seconds.
+A cancel rests ten minutes before billing is told. Contradicting answers within ten seconds of each
+other are a robot's and are believed neither; so each answer rests at least those ten seconds. An
+answer by the link of a mail that was just being handed over is a robot's too, the first time.
 Only the person's own yes charges again after a suspension.
 """
 
@@ -54,8 +55,10 @@ def answered(case: Case, event: Answer, policy: Policy, now: datetime) -> Step:
         return Step(case, Verdict.OLDER_ROUND)
     if current is not None and current.outcome is Outcome.ERASED:
         return Step(case, Verdict.ENDED)
-    if current is not None and _contradicts(current, event.word, now):
-        return _doubt(case, current, now)
+    if current is not None and contradicts(current, event.word, now):
+        return doubt(case, current, now)
+    if current is not None and event.round is not None and unread(current, now):
+        return doubt(case, current, now, "before_it_could_be_read")
     return _believed(case, event, policy, now)
 
 
@@ -85,24 +88,58 @@ def tell_billing(case: Case, act: Act, at: datetime, **changes: object) -> tuple
 # --- robots --------------------------------------------------------------------------------
 
 
-def _contradicts(current: Round, word: Word, now: datetime) -> bool:
-    if word not in (*YES, Word.CANCEL):
+DECIDING = YES | {Word.CANCEL}
+"""Words that say whether the person is charged."""
+
+
+def contradicts(current: Round, word: Word | None, now: datetime) -> bool:
+    """Say whether a word, or a wish for a person to look (None), is a robot's beside the last one.
+
+    Whoever decides does not ask for a person in the same ten seconds, and whoever wants to be
+    charged again does not ask in them to keep their data all the same: these press every button.
+    """
+    if word is Word.UNDO:
         return False
     if current.doubted_until is not None and now < current.doubted_until:
         return True
-    if not _just_said(current, now) or current.word is None:
+    if word in DECIDING and _just(current.review_at, now):
+        return True
+    if not just_said(current, now) or current.word not in DECIDING:
         return False
-    return (current.word in YES) != (word in YES)
+    if word is Word.KEEP_DATA:
+        return current.word in YES and current.act is Act.RESUME
+    return word is None or (current.word in YES) != (word in YES)
 
 
-def _just_said(current: Round, now: datetime) -> bool:
-    return current.word_at is not None and now - current.word_at <= TEN_SECONDS
+def just_said(current: Round, now: datetime) -> bool:
+    """Say whether the last word came within ten seconds."""
+    return _just(current.word_at, now)
 
 
-def _doubt(case: Case, current: Round, now: datetime) -> Step:
+def _just(moment: datetime | None, now: datetime) -> bool:
+    return moment is not None and now - moment <= TEN_SECONDS
+
+
+def unread(current: Round, now: datetime) -> bool:
+    """Say whether whoever presses a button by a link cannot have read the mail that brought it.
+
+    True while the ask is being handed over and for ten seconds after, and once only: what comes
+    when the doubt is over counts, also where we never learned of the hand-over. On a clock that
+    stands still nothing is too soon.
+    """
+    untouched = current.doubted_until is None and current.word is None and current.act is None
+    if not untouched or not current.open or current.stage is not Stage.ASKED:
+        return False
+    if current.asked_at is None:
+        return current.stated_by is not None
+    return current.asked_at < now <= current.asked_at + TEN_SECONDS
+
+
+def doubt(case: Case, current: Round, now: datetime, why: str = "contradicting_answers") -> Step:
     """Believe neither: the round stands again as it stood before both answers."""
-    doubted = replace(current, doubted_until=now + TEN_SECONDS)
-    note = Note("doubted", "contradicting_answers")
+    wished = None if _just(current.review_at, now) else current.review_at
+    doubted = replace(current, doubted_until=now + TEN_SECONDS, review_at=wished)
+    note = Note("doubted", why)
     if current.word is None or _settled_before(current, now):
         return Step(replace(case, round=doubted), Verdict.DOUBTED, (note,))
     if current.in_flight:
@@ -234,6 +271,7 @@ def _cancel_anew(case: Case, event: Answer, policy: Policy, now: datetime) -> St
         version=policy.version,
         segment=segment_for(case, policy),
         closed_at=last.closed_at if last and last.outcome in LEFT_IN_PEACE else None,
+        review_at=last.review_at if last else None,
         used_known=case.subscription.last_used_on,
     )
     return _rest(replace(case, round=opened), event, now)
@@ -309,7 +347,7 @@ def _undo(case: Case, event: Answer, now: datetime) -> Step:
     if current.in_flight:
         return Step(with_round(case, word=None, word_at=None), Verdict.APPLIED, (note,))
     # Robots press every button: what follows an undo this quick is not believed either.
-    hasty = now + TEN_SECONDS if _just_said(current, now) else current.doubted_until
+    hasty = now + TEN_SECONDS if just_said(current, now) else current.doubted_until
     return taken_back(case, replace(current, doubted_until=hasty), now, note)
 
 

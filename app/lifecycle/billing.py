@@ -257,6 +257,7 @@ def _canceled_round(case: Case, last: Round | None, policy: Policy, now: datetim
         erase_on=day,
         decided_by="billing",
         decided_at=now,
+        review_at=last.review_at if last else None,
     )
 
 

@@ -67,6 +67,23 @@ class Word(StrEnum):
     KEEP_DATA = "keep_data"
 
 
+class Concern(StrEnum):
+    """Why somebody wants a person to look at their case: a code, never words of their own."""
+
+    WRONG_CHARGE = "wrong_charge"
+    IN_USE = "in_use"
+    NOT_MINE = "not_mine"
+    OTHER = "other"
+
+
+class Finding(StrEnum):
+    """What a person found who looked at a case."""
+
+    PUT_RIGHT = "put_right"
+    AS_IT_SHOULD_BE = "as_it_should_be"
+    SETTLED_DIRECTLY = "settled_directly"
+
+
 class Act(StrEnum):
     """What billing can be told."""
 
@@ -174,6 +191,9 @@ class Round(Struct, frozen=True):
     is being told. `decided_by` (subscriber, app, silence, billing) is whose decision the last word
     or else the last change of stage was, and `decided_at` when that change came.
 
+    `review_at` is since when a person is to look at the case: until they have, nothing follows from
+    silence and nobody is asked anew. A round opened meanwhile takes it over.
+
     A round that a cancel opens again has no `answer_by`, so nothing follows from silence; its
     `closed_at` stays where the person has been left in peace since.
     """
@@ -205,6 +225,7 @@ class Round(Struct, frozen=True):
     paid_until: datetime | None = None
     erase_on: date | None = None
     welcomed_at: datetime | None = None
+    review_at: datetime | None = None
 
     @property
     def open(self) -> bool:
@@ -249,6 +270,19 @@ class Answer(Struct, frozen=True):
     round: int | None = None
     by: str = "subscriber"
     reason: str | None = None
+
+
+class AskReview(Struct, frozen=True):
+    """Somebody wants a person to look at their case; `round` is the number their link names."""
+
+    round: int
+    concern: Concern
+
+
+class Reviewed(Struct, frozen=True):
+    """A person has looked at the case, and says what they found."""
+
+    finding: Finding
 
 
 class StopReminders(Struct, frozen=True):
@@ -315,6 +349,8 @@ Event = (
     Tick
     | Used
     | Answer
+    | AskReview
+    | Reviewed
     | StopReminders
     | Claim
     | HandedOver
@@ -396,10 +432,12 @@ def close(case: Case, outcome: Outcome, now: datetime, why: str, **changes: obje
 TEN_MINUTES = timedelta(minutes=10)
 """How long a cancel rests before billing is told, so that undo is a click."""
 TEN_SECONDS = timedelta(seconds=10)
-"""Keep and cancel this close together are a robot's."""
+"""Contradicting answers this close together are a robot's, and so is one this soon after the ask
+was handed over."""
 QUEUED_FOR = timedelta(days=3)
 """An ask that could not be handed over in this time is withdrawn."""
 NO_REMINDER = timedelta(hours=48)
 """No reminder goes out this close to the end of the answer window."""
 GRACE = 3
-"""No deadline falls sooner than this many days after a brake lifts or an answer is taken back."""
+"""No deadline falls sooner than this many days after a brake lifts, an answer is taken back, or a
+person has looked at the case."""

@@ -170,13 +170,17 @@ def peace_until(case: Case, terms: Terms) -> date | None:
 
 
 def may_be_asked(case: Case) -> bool:
-    """Say whether there is a charge to ask about and, after an unreachable round, an address."""
+    """Say whether there is a charge to ask about and, after an unreachable round, an address.
+
+    Whose last round a person is to look at is not asked anew before they have.
+    """
     subscription = case.subscription
     if subscription.status not in ASKABLE or subscription.amount <= 0:
         return False
     ended = case.round.outcome if case.round else None
     unreachable = ended is Outcome.UNREACHABLE and case.reach is not Reach.OK
-    return not unreachable and ended is not Outcome.ERASED
+    looked_at = ended is not None and case.round is not None and case.round.review_at is not None
+    return not (unreachable or looked_at) and ended is not Outcome.ERASED
 
 
 def heard(case: Case, day: date) -> bool:
@@ -221,9 +225,10 @@ def in_grace(case: Case, since: datetime) -> datetime:
 def silence_counts_at(case: Case, current: Round) -> datetime | None:
     """Give the deadline where the feeds have told the whole answer window; None where not.
 
+    None too while a person is to look at the case: what they find may change it.
     The window's last hours in the west fall on the next day of the feeds, which tell UTC days.
     """
-    if current.answer_by is None:
+    if current.answer_by is None or current.review_at is not None:
         return None
     told = heard(case, _last_told(current.answer_by) + ONE_DAY)
     return deadline(case, current) if told else None
@@ -239,10 +244,15 @@ def reminder_moments(case: Case, current: Round, terms: Terms) -> list[datetime]
 
 
 def next_reminder(case: Case, current: Round, terms: Terms) -> datetime | None:
-    """Give when the next reminder becomes due; None where none is left before the last 48 hours."""
+    """Give when the next reminder becomes due; None where none is left before the last 48 hours.
+
+    None too while a person is to look at the case: a reminder would state what does not hold.
+    """
     end = deadline(case, current)
     moments = reminder_moments(case, current, terms)[current.reminded :]
-    if not moments or end is None or current.quiet or moments[0] >= end - NO_REMINDER:
+    if not moments or end is None or moments[0] >= end - NO_REMINDER:
+        return None
+    if current.quiet or current.review_at is not None:
         return None
     return moments[0]
 

@@ -88,7 +88,8 @@ def _still_true(case: Case, current: Round, kind: Kind, now: datetime) -> bool:
             end = deadline(case, current)
             waiting = current.stage is Stage.ASKED and current.open and current.word is None
             in_time = end is not None and now < end - NO_REMINDER
-            return waiting and current.act is None and in_time and not current.quiet
+            calm = current.quiet or current.review_at is not None
+            return waiting and current.act is None and in_time and not calm
         case Kind.KEPT:
             return current.outcome is Outcome.KEPT
         case Kind.RESUMED:

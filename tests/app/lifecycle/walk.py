@@ -24,15 +24,19 @@ from app.lifecycle.case import (
     Act,
     ActState,
     Answer,
+    AskReview,
     Case,
     Claim,
+    Concern,
     Declined,
     Event,
+    Finding,
     HandedOver,
     Kind,
     NotDone,
     Outcome,
     Reach,
+    Reviewed,
     Stage,
     Step,
     StopReminders,
@@ -103,6 +107,8 @@ class Walker(Story):
         self.judged = judged
         self.truths: dict[int, Truth] = {}
         self.peace: date | None = None
+        self.review: datetime | None = None
+        self.reviewed: datetime | None = None
         self.issued: set[tuple[int, Kind, int]] = set()
         self.seen: Counter[str] = Counter()
         self.trace: list[object] = []
@@ -133,6 +139,7 @@ class Walker(Story):
         current = self.case.round
         if current is None:
             return
+        self._remember_review(event, verdict)
         truth = self.truths.setdefault(
             current.number, Truth(known=before.subscription.last_used_on)
         )
@@ -146,8 +153,20 @@ class Walker(Story):
                 truth.used |= last is not None and (truth.known is None or last > truth.known)
             case Answer(word=word):
                 self._hear(truth, word, verdict)
+            case AskReview() if verdict is Verdict.DOUBTED:
+                self._hear(truth, Word.KEEP_DATA, verdict)  # a word right before it is not believed
             case _:
                 pass
+
+    def _remember_review(self, event: Event, verdict: Verdict) -> None:
+        """Note who wants a person to look; a contradiction right after it takes it back."""
+        hasty = self.review is not None and self.now - self.review <= TEN_SECONDS
+        if isinstance(event, AskReview) and verdict is Verdict.APPLIED:
+            self.review = self.now
+        elif isinstance(event, Reviewed) and verdict is Verdict.APPLIED:
+            self.review, self.reviewed = None, self.now
+        elif verdict is Verdict.DOUBTED and hasty:
+            self.review = None
 
     def _hear(self, truth: Truth, word: Word, verdict: Verdict) -> None:
         self._hear_keep(truth, word, verdict)
@@ -205,14 +224,15 @@ class Walker(Story):
         assert not truth.unreachable, "or after it came back"
         assert retried or not truth.used, "or after they used it"
         assert truth.kept_at is None, "or after they kept it"
+        assert retried or self.review is None, "or while a person is to look at it"
         last = truth.handed.astimezone(zone).date() + timedelta(days=WINDOW)
         today = self.now.astimezone(zone).date()
         assert today > last, "or before the last day of the window is over where they live"
         if not retried:
             assert hearing.heard_until is not None
             assert hearing.heard_until >= last
-            if hearing.lifted_at is not None:
-                assert (today - hearing.lifted_at.astimezone(zone).date()).days > 3
+            for paused in filter(None, (hearing.lifted_at, self.reviewed)):
+                assert (today - paused.astimezone(zone).date()).days > 3
         self.seen["suspended by silence"] += 1
 
     def _judge_numbers(self, before: Case) -> None:
@@ -223,6 +243,7 @@ class Walker(Story):
         if new.number > old.number and new.why not in (Why.OWN_CANCEL, Why.BILLING_CANCEL):
             today = self.now.astimezone(self.case.subscription.zone).date()
             assert self.peace is None or today >= self.peace, "who kept it is left in peace"
+            assert self.review is None, "who wants a person to look is not asked before they have"
         if new.number == old.number:
             assert new.act_version >= old.act_version
             if new.act is not None and new.act is not old.act:
@@ -247,7 +268,10 @@ class Walker(Story):
             everything = replace(
                 self.case, hearing=replace(self.case.hearing, heard_until=date.max)
             )
-            assert wake_at(everything, self.policy, self.now), "nobody is forgotten while asked"
+            waits = current.review_at is not None and current.review_at == self.review
+            woken = wake_at(everything, self.policy, self.now)
+            assert woken or waits, "nobody is forgotten while asked"
+            self.seen["asked and looked at"] += waits
 
     def _judge_repeat(self, event: Event) -> None:
         if isinstance(event, Tick) and self.wake == self.now:
@@ -315,6 +339,14 @@ class Walker(Story):
         word = list(Word)[choice % len(Word)]
         number = self.case.round.number if self.case.round else 1
         self.happens(Answer(word, round=(number, None, number, number - 1)[choice % 4]))
+
+    def wants_a_look(self, choice: int) -> None:
+        """Ask for a person to look, mostly by the link of the latest round."""
+        number = self.case.round.number if self.case.round else 1
+        self.happens(AskReview(number - choice % 5 // 4, list(Concern)[choice % len(Concern)]))
+
+    def is_looked_at(self, choice: int) -> None:
+        self.happens(Reviewed(list(Finding)[choice % len(Finding)]))
 
     def comes_by(self, choice: int) -> None:
         days = (0, 1, 40, 800)[choice % 4]
@@ -397,6 +429,8 @@ MOVES: dict[str, Callable[[Walker, int], None]] = {
     "works": Walker.works,
     "hears back": Walker.hears_back,
     "speaks": Walker.speaks,
+    "wants a look": Walker.wants_a_look,
+    "is looked at": Walker.is_looked_at,
     "comes by": Walker.comes_by,
     "is lost": Walker.is_lost,
     "has moved": Walker.has_moved,
@@ -434,6 +468,8 @@ TO_CANCELING = [*TO_ASKED, ("speaks", 21), ("works", 1)]
 TO_CANCELED = [*TO_CANCELING, ("hears back", 0)]
 TO_KEPT = [*TO_ASKED, ("speaks", 0), ("pauses", 12)]
 TO_RESUMING = [*TO_SUSPENDED, ("works", 1), ("hears back", 0), ("speaks", 2), ("works", 1)]
+TO_RESUME_PARKED = [*TO_RESUMING, ("hears back", 2)]
+TO_ENDING = [*TO_SUSPENDED, ("works", 1), ("hears back", 0), ("speaks", 21), ("works", 1)]
 STARTS: st.SearchStrategy[Moves] = st.sampled_from(
     [
         [],
@@ -447,6 +483,8 @@ STARTS: st.SearchStrategy[Moves] = st.sampled_from(
         TO_KEPT,
         TO_PARKED,
         TO_REMINDED,
+        TO_RESUME_PARKED,
+        TO_ENDING,
     ]
 )
 
@@ -467,6 +505,7 @@ DANGERS = [
     *(("pauses", 4), ("pauses", 5)),
     *(("drifts", choice) for choice in range(4)),
     *(("is lost", 0), ("has moved", 0), ("comes by", 0), ("is told", 0)),
+    *(("wants a look", 0), ("is looked at", 0)),
 ]
 INSISTING: Moves = [
     ("tries again", 0),
