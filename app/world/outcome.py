@@ -23,19 +23,26 @@ class Later:
     """It did not happen yet, and trying again may help.
 
     ``unknown`` means that it may have happened all the same: read back before trying
-    again.  ``retry_after`` is the pause the other side asked for.
+    again.  ``retry_after`` is the pause the other side asked for.  ``busy`` means that the
+    place it was for takes too much already: others that are for the same place had better wait.
     """
 
     reason: str
     unknown: bool = False
     retry_after: timedelta | None = None
+    busy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class No:
-    """It did not happen, and trying again will not help; a person may look."""
+    """It did not happen, and trying again will not help; a person may look.
+
+    ``ours`` means that the refusal is about us (what we sent, who we are, what is thought of
+    us), or may be: it says nothing about the person it was for.
+    """
 
     reason: str
+    ours: bool = False
 
 
 Outcome: TypeAlias = Done | Later | No

@@ -7,7 +7,18 @@ from msgspec import Struct
 
 from app.errors import Refused
 
-NOTICES: Final = ("ask", "reminder", "kept", "canceled", "suspended", "resumed", "welcome_back")
+NOTICES: Final = (
+    "ask",
+    "reminder",
+    "kept",
+    "canceled",
+    "suspended",
+    "resumed",
+    "welcome_back",
+    "erasure_warning",
+    "erased",
+    "apology",
+)
 
 # Only these two come unasked, so only these two can be switched off with one click.
 UNASKED: Final = frozenset({"ask", "reminder"})
@@ -18,6 +29,7 @@ _CHOICES: Final = {
     "without_answer": ("suspend", "cancel_at_period_end", "nothing"),
     "decided_by": ("subscriber", "app", "silence"),
     "reason": ("never_used", "unused", "before_renewal"),
+    "stands": ("active", "suspended", "canceled"),
 }
 
 
@@ -25,7 +37,9 @@ class Brand(Struct, frozen=True):
     """In whose name a notice is written.
 
     ``key`` is the product's key.  ``reply_to``, ``support_url`` and ``app_url`` may be
-    empty; without ``reply_to``, answers go to ``from_address``.
+    empty; without ``reply_to``, answers go to ``from_address``.  ``color`` is ``#rrggbb`` or
+    empty for ours; ``logo`` a small PNG or JPEG, or None.  ``words`` are sentences of the
+    product's own, as (notice, language, sentence); see ``own.py`` for what may stand in one.
     """
 
     key: str
@@ -34,6 +48,9 @@ class Brand(Struct, frozen=True):
     reply_to: str = ""
     support_url: str = ""
     app_url: str = ""
+    color: str = ""
+    logo: bytes | None = None
+    words: tuple[tuple[str, str, str], ...] = ()
 
 
 class Brief(Struct, frozen=True, kw_only=True):
@@ -48,6 +65,10 @@ class Brief(Struct, frozen=True, kw_only=True):
     ``answer_by`` unless the person cancels, ``charged_behind`` those of the charges after it
     that may be made before silence counts; both in order.  In ``welcome_back``,
     ``last_used_on`` is the day of the return.
+
+    ``stands`` says how the subscription stands when its data is to be erased, or after a mistake
+    was put right; ``final`` that no more warnings follow; ``keeps`` that the law makes the product
+    keep some of the data; ``owed`` what was charged by mistake and is given back, in minor units.
     """
 
     notice: str
@@ -74,6 +95,11 @@ class Brief(Struct, frozen=True, kw_only=True):
     reason: str = "unused"
     charged_on: tuple[date, ...] = ()
     charged_behind: tuple[date, ...] = ()
+    stands: str = "suspended"
+    final: bool = False
+    keeps: bool = False
+    owed: int = 0
+    erased_on: date | None = None
 
 
 def check(brief: Brief) -> None:

@@ -1,14 +1,16 @@
 """From a brand and a brief to the finished message."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from email.utils import format_datetime
 from functools import lru_cache
 from typing import Any, Final
 
-from app.world.mail import skeleton
+from app.colors import shades
+from app.world.mail import own, skeleton
 from app.world.mail.address import on_the_wire
 from app.world.mail.brief import UNASKED, Brand, Brief, check
-from app.world.mail.draft import Absent, Draft, Tongue, draft, mark, put_in, tongue
+from app.world.mail.draft import Absent, Draft, Look, Tongue, draft, mark, put_in, tongue
 from app.world.mail.encode import token, web
 from app.world.mail.facts import (
     BRAND_FACTS,
@@ -20,6 +22,7 @@ from app.world.mail.facts import (
     brand_facts,
     facts,
 )
+from app.world.mail.logo import CONTENT_ID
 from app.world.mail.skeleton import Skeleton
 
 Wording = tuple[object, ...]
@@ -71,10 +74,7 @@ class Composer:
         wording = (
             brief.notice,
             spoken.tag,
-            brief.interval,
-            brief.without_answer,
-            brief.decided_by,
-            brief.reason,
+            *(getattr(brief, name) for name in CHOICES),
             told.counts,
             *map(bool, told.forms[::FORMS]),
         )
@@ -96,10 +96,18 @@ def _build(brand: Brand, brief: Brief, spoken: Tongue, told: Told) -> Skeleton:
     """Return a new skeleton."""
     check(brief)
     ours = brand_facts(brand)
-    written = draft(brief.notice, spoken, _context(brief, told, ours))
+    context = _context(brief, told, ours)
+    written = draft(brief.notice, spoken, context, _look(brand, brief.notice, spoken, context))
     # What the brand says of itself is settled now; the marks of the person's facts stay.
     settled = put_in(written, [*map(mark, range(len(FACTS))), *ours])
     return skeleton.build(brand, brief.notice, spoken, settled)
+
+
+def _look(brand: Brand, notice: str, spoken: Tongue, context: Mapping[str, Any]) -> Look:
+    """Return how a notice of a product looks, and what the product adds to it."""
+    added = own.sentence(brand.words, notice, spoken.folder)
+    logo = CONTENT_ID if brand.logo else ""
+    return Look(shades(brand.color), logo, own.filled(added, context))
 
 
 def _context(brief: Brief, told: Told, ours: tuple[str, ...]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from css_inline import CSSInliner
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from app.colors import HOUSE, Shades
 from app.errors import Refused
 from app.world.mail import plaintext
 from app.world.mail.manners import manner
@@ -47,6 +48,20 @@ class Draft(NamedTuple):
     subject: str
     text: str
     html: str
+
+
+class Look(NamedTuple):
+    """How the notices of a product look: colours, the Content-ID of a logo, a sentence of its own.
+
+    The last two may be empty.
+    """
+
+    shades: Shades = HOUSE
+    logo: str = ""
+    own: str = ""
+
+
+PLAIN_LOOK: Final = Look()
 
 
 class Absent:
@@ -130,11 +145,17 @@ def _locale(language: str, folder: str) -> Locale:
     return found if found.language == folder else Locale(folder)
 
 
-def draft(notice: str, tongue: Tongue, context: Mapping[str, Any]) -> Draft:
-    """Write ``notice`` with the words ``context`` picks; facts in it should be marks."""
+def draft(
+    notice: str, tongue: Tongue, context: Mapping[str, Any], look: Look = PLAIN_LOOK
+) -> Draft:
+    """Write ``notice`` with the words ``context`` picks; facts in it should be marks.
+
+    What the product adds to the letter stands at its end, as text: nothing in it is Markdown.
+    """
     subject, body = _write(tongue.folder, notice, context)
     footer = _environment(tongue.folder).get_template("_footer.md").render(context)
     letter, small_print = _markdown().parse(body), _markdown().parse(footer)
+    letter += _paragraph(look.own) if look.own else []
     colon = manner(tongue.locale).colon
     text = f"{plaintext.write(letter, colon)}\n-- \n{plaintext.write(small_print, colon)}"
     page = _layout().render(
@@ -142,6 +163,8 @@ def draft(notice: str, tongue: Tongue, context: Mapping[str, Any]) -> Draft:
         language=tongue.tag,
         direction=tongue.direction,
         brand=context["brand"],
+        shades=look.shades,
+        logo=look.logo,
         letter=_html(letter),
         footer=_html(small_print),
     )
@@ -155,6 +178,16 @@ def _write(folder: str, notice: str, context: Mapping[str, Any]) -> tuple[str, s
     if first is None:
         raise Refused(f"{notice}.md has no subject", "Begin it with a line 'Subject: …'")
     return first[1].strip(), source[first.end() :]
+
+
+def _paragraph(text: str) -> list[Token]:
+    """Return a paragraph that says ``text`` and nothing but text."""
+    words = Token("text", "", 0, content=text)
+    return [
+        Token("paragraph_open", "p", 1),
+        Token("inline", "", 0, content=text, children=[words]),
+        Token("paragraph_close", "p", -1),
+    ]
 
 
 def _html(tokens: list[Token]) -> str:

@@ -25,11 +25,21 @@ FACTS: Final = (
     "charged_on",
     "charged_last",
     "charged_behind",
+    "owed",
+    "erased_on",
 )
 FORMS: Final = 3
 BRAND_FACTS: Final = ("brand", "support_url", "app_url")
 # What picks the wording, and is never itself written.
-CHOICES: Final = ("interval", "without_answer", "decided_by", "reason")
+CHOICES: Final = (
+    "interval",
+    "without_answer",
+    "decided_by",
+    "reason",
+    "stands",
+    "final",
+    "keeps",
+)
 # What picks the wording by how many charges there are; ``often`` says which values it has.
 COUNTED: Final = ("charged", "behind")
 # More days than this are told by the first and the last.
@@ -72,6 +82,8 @@ def facts(brief: Brief, locale: str) -> Told:
         *_days(brief.charged_on, locale),
         *_day(brief.charged_on[-1] if brief.charged_on else None, locale),
         *_days(brief.charged_behind, locale),
+        *(_money(brief.owed, brief.currency, locale) if brief.owed else NOTHING),
+        *_day(brief.erased_on, locale),
     )
     return Told(forms, (often(brief.charged_on), often(brief.charged_behind)))
 

@@ -15,6 +15,7 @@ from app.world.mail.brief import UNASKED, Brand, Brief
 from app.world.mail.compose import Composer
 from app.world.mail.draft import tongue
 from app.world.mail.encode import clean
+from app.world.mail.logo import CONTENT_ID, kind
 
 # Long enough that links are never folded: the standard library folds by encoding words.
 _POLICY: Final = SMTP.clone(max_line_length=998)
@@ -37,6 +38,17 @@ def compose_plainly(composer: Composer, brand: Brand, brief: Brief) -> bytes:
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(said.text, cte="quoted-printable")
     message.add_alternative(said.html, subtype="html", cte="quoted-printable")
+    if brand.logo:
+        page = message.get_body(("html",))
+        assert isinstance(page, EmailMessage)  # noqa: S101 - it was added just now
+        page.add_related(
+            brand.logo,
+            "image",
+            kind(brand.logo),
+            cid=f"<{CONTENT_ID}>",
+            disposition="inline",
+            filename=f"logo.{kind(brand.logo)}",
+        )
     # Last: the standard library moves Content-* headers into the first part.
     message["Content-Language"] = tongue(brief.language).tag
     return message.as_bytes()

@@ -7,6 +7,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from app.errors import Refused
 from app.world.mail.maildir import Maildir
+from app.world.mail.postmark import HOSTS, Postmark
 from app.world.mail.smtp import Account, Smtp
 from app.world.outcome import Outcome
 
@@ -45,8 +46,15 @@ def open_relay(url: str) -> Relay:
     if parts.scheme == "file":
         return Maildir(_folder(parts))
     if parts.scheme in _PORTS:
-        return Smtp(_account(parts))
+        account = _account(parts)
+        return Postmark(account) if account.host.lower() in HOSTS else Smtp(account)
     raise Refused("The mail relay's URL begins with neither smtp, smtps nor file", _MEND)
+
+
+def folder_of(url: str) -> Path | None:
+    """Return the folder that a relay's URL names; None where it is no Maildir."""
+    parts = _split(url)
+    return _folder(parts) if parts.scheme == "file" else None
 
 
 def _split(url: str) -> SplitResult:

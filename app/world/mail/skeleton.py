@@ -9,6 +9,7 @@ can be of any length without moving the lines around it.  ``=_`` cannot occur in
 quoted-printable, so the boundary is safe in every message, for ever.
 """
 
+from base64 import encodebytes
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from operator import itemgetter
@@ -20,8 +21,11 @@ from app.world.mail.brief import UNASKED, Brand
 from app.world.mail.draft import Draft, Tongue, cut, joined
 from app.world.mail.encode import clean, mailbox, quoted, up_to_field, words
 from app.world.mail.facts import FORMS, Told
+from app.world.mail.logo import CONTENT_ID, kind
 
 BOUNDARY: Final = "=_reconfirm"
+INNER: Final = "=_with_logo"
+"""Around the HTML and the picture that it shows."""
 
 # The gaps in the headers; then come the facts, three forms each.
 TO, MESSAGE_ID, DATE, ONE_CLICK, SUBJECT = range(5)
@@ -76,8 +80,10 @@ def build(brand: Brand, notice: str, tongue: Tongue, draft: Draft) -> Skeleton:
         *_headers(brand, notice, tongue),
         _part("plain"),
         *_body(cut(draft.text), _HEADERS + 1),
-        _part("html"),
+        _related() if brand.logo else b"",
+        _part("html", INNER if brand.logo else BOUNDARY),
         *_body(cut(draft.html), _HEADERS + 2),
+        _picture(brand.logo) if brand.logo else b"",
         f"\r\n--{BOUNDARY}--\r\n".encode(),
     ]
     return Skeleton(draft, pieces)
@@ -109,10 +115,32 @@ def _ours(brand: Brand, name: str, address: str) -> str:
         raise Refused(what, mend) from None
 
 
-def _part(kind: str) -> bytes:
-    """Return the boundary and headers of one part."""
+def _related() -> bytes:
+    """Return the beginning of the part that holds the HTML and its picture."""
     return (
         f"\r\n--{BOUNDARY}\r\n"
+        f'Content-Type: multipart/related; boundary="{INNER}"; type="text/html"\r\n'
+    ).encode()
+
+
+def _picture(logo: bytes) -> bytes:
+    """Return the picture as a part, and the end of what holds it."""
+    form = kind(logo)
+    head = (
+        f"\r\n--{INNER}\r\n"
+        f"Content-Type: image/{form}\r\n"
+        "Content-Transfer-Encoding: base64\r\n"
+        f"Content-ID: <{CONTENT_ID}>\r\n"
+        f'Content-Disposition: inline; filename="logo.{form}"\r\n\r\n'
+    ).encode()
+    body = encodebytes(logo).replace(b"\n", b"\r\n")
+    return head + body + f"\r\n--{INNER}--\r\n".encode()
+
+
+def _part(kind: str, boundary: str = BOUNDARY) -> bytes:
+    """Return the boundary and headers of one part."""
+    return (
+        f"\r\n--{boundary}\r\n"
         f"Content-Type: text/{kind}; charset=utf-8\r\n"
         "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
     ).encode()

@@ -4,13 +4,28 @@ The standard library connects, encrypts and logs in.  Handing over is ours, beca
 lies the time: where the relay offers PIPELINING (RFC 2920), MAIL, RCPT and DATA go out in
 one write, so that a message costs two round trips in place of four.
 
-What an answer means::
+What an answer means, and why it matters: a person who is taken for unreachable is asked no more,
+so a refusal that is, or may be, about us must never be taken for one about the person.  "No, ours"
+is put before somebody; see ``app.world.outcome``.  Enhanced codes are those of RFC 3463::
 
-    before DATA    no connection, time-out, 421     Later
+    before RCPT    no connection, time-out, 421     Later
                    MAIL refused                     Later: it is about us, not about the person
-                   RCPT 4xx / 5xx                   Later / No
-    after the text 2xx / 4xx / 5xx                  Done / Later / No
-                   no answer                        Later, unknown: it may have been taken
+    RCPT, text     2xx                              Done (after the text)
+                   4xx, 421                         Later
+                   4.7.x, 421                       Later, busy: the domain wants less of us
+                   5.1.1-4, 5.1.6, 5.1.10, 5.2.1    No: no such mailbox or domain, moved, closed;
+                                                    ours where its words speak of a sender
+                   5.2.2, 5.3.x, 5.4.x              Later: full, or out of order, or no way there
+                   5.3.4, 5.1.7, 5.1.8, any other   No, ours: too big; our sender; spam, policy,
+                                                    reputation, login (5.7.x); what nobody knows
+      without an   552                              Later: the mailbox is full
+      enhanced     556                              No: the domain takes no mail (RFC 7504)
+      code         550, 551, 553 to RCPT            No, unless its words speak of us ("blocked")
+                   any other                        No, ours: after the text these judge the text
+    DATA           refused                          Later
+    after the text no answer                        Later, unknown: it may have been taken
+
+What stays Later ends with its ask after three days, as the rules have it.
 """
 
 import re
@@ -31,6 +46,7 @@ PATIENCE: Final = 10.0
 _CLOSING = 421
 _GO_AHEAD = 354
 _FOR_GOOD = 500
+_RCPT, _TEXT = 1, 3
 _CODES: Final[Mapping[type[BaseException], str]] = {
     ConnectionRefusedError: "connection refused",
     socket.gaierror: "host not found",
@@ -39,6 +55,21 @@ _CODES: Final[Mapping[type[BaseException], str]] = {
     smtplib.SMTPNotSupportedError: "login not offered",
 }
 _LOOPBACK: Final = re.compile(r"localhost|127\.[\d.]+|::1")
+_ENHANCED: Final = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})\b")
+_GONE: Final = frozenset({"1.1", "1.2", "1.3", "1.4", "1.6", "1.10", "2.1"})
+"""What is said of a mailbox or domain that is not there: the person cannot be reached."""
+_PASSING: Final = re.compile(r"2\.2|3\.(?!4$)\d+|4\.\d+")
+"""What passes: a full mailbox, a system out of order, a way that is not found today."""
+_SENDER: Final = re.compile("sender", re.IGNORECASE)
+"""Relays that judge the sender only after RCPT may give it the codes of a recipient."""
+_FULL, _NO_MAIL = 552, 556
+_NO_MAILBOX: Final = frozenset({550, 551, 553})
+_ABOUT_US: Final = re.compile(
+    r"block|black|\bban|spam|polic|reput|\b[dr]n?s?bl\b|list(ed|ing)|den(y|ied)|reject(ed)? due"
+    r"|relay|auth|spf|dkim|dmarc|permi|not allowed|http",
+    re.IGNORECASE,
+)
+"""Words of a refusal without an enhanced code that may be about us; they only spare a person."""
 _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 
 
@@ -59,13 +90,44 @@ class Account:
 
 
 class _Broken(Exception):
-    """The connection is of no more use; ``unknown`` when the relay may have the message."""
+    """The connection is of no more use; ``unknown`` when the relay may have the message.
 
-    def __init__(self, reason: str, *, unknown: bool = False) -> None:
-        """Keep both for the outcome."""
+    ``busy`` when it was closed over what was handed over, and not at the door.
+    """
+
+    def __init__(self, reason: str, *, unknown: bool = False, busy: bool = False) -> None:
+        """Keep them for the outcome."""
         super().__init__(reason)
         self.reason = reason
         self.unknown = unknown
+        self.busy = busy
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What the relay says to one command: its code, and its words, which are never passed on."""
+
+    code: int
+    words: str = ""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether it says yes, or go ahead."""
+        return 200 <= self.code < 400  # noqa: PLR2004 - SMTP's classes of answers
+
+    @property
+    def enhanced(self) -> str:
+        """The enhanced code without its class, such as 1.1; "" where there is none that fits."""
+        found = _ENHANCED.match(self.words)
+        if found is None or found[1] != str(self.code)[:1]:
+            return ""
+        return f"{int(found[2])}.{int(found[3])}"
+
+    @property
+    def reason(self) -> str:
+        """Both codes, as they may be logged."""
+        enhanced = self.enhanced
+        return f"smtp {self.code}" + (f" {str(self.code)[0]}.{enhanced}" if enhanced else "")
 
 
 class Smtp:
@@ -80,7 +142,11 @@ class Smtp:
     def send(self, envelope_from: str, to: str, message: bytes) -> Outcome:
         """Hand over one message; once more on a new connection if the kept one turned out dead."""
         try:
-            sender, recipient = on_the_wire(envelope_from), on_the_wire(to)
+            sender = on_the_wire(envelope_from)
+        except Refused:
+            return No("sender malformed", ours=True)
+        try:
+            recipient = on_the_wire(to)
         except Refused:
             return No("address malformed")
         kept = self._server is not None
@@ -97,7 +163,7 @@ class Smtp:
             return _hand_over(self._server, sender, recipient, message)
         except _Broken as broken:
             self._drop()
-            return Later(broken.reason, unknown=broken.unknown)
+            return Later(broken.reason, unknown=broken.unknown, busy=broken.busy)
 
     def check(self) -> str:
         """Connect afresh, log in, and say to whom; ``Refused`` when that fails."""
@@ -212,33 +278,34 @@ def _hand_over(server: smtplib.SMTP, sender: str, recipient: str, message: bytes
     """Take one message through MAIL, RCPT, DATA and the text."""
     international = not (sender + recipient).isascii()
     if international and not server.has_extn("smtputf8"):
-        return No("smtputf8 not offered")
+        return No("smtputf8 not offered", ours=True)
     option = " SMTPUTF8 BODY=8BITMIME" if international else ""
     commands = [f"MAIL FROM:<{sender}>{option}", f"RCPT TO:<{recipient}>", "DATA"]
-    codes = _ask(server, commands)
-    if codes[:2] == [250, 250] and codes[2:] == [_GO_AHEAD]:
+    answers = _ask(server, commands)
+    codes = [each.code for each in answers]
+    if all(each.agrees for each in answers[:2]) and codes[2:] == [_GO_AHEAD]:
         return _finish(server, message)
-    outcome = _refused(codes)
+    outcome = _refused(answers)
     _reset(server, codes)
     return outcome
 
 
-def _ask(server: smtplib.SMTP, commands: list[str]) -> list[int]:
+def _ask(server: smtplib.SMTP, commands: list[str]) -> list[_Answer]:
     """Return the answers to ``commands``; without PIPELINING, up to the first refusal."""
     at_once = server.has_extn("pipelining")
-    codes: list[int] = []
+    answers: list[_Answer] = []
     try:
         if at_once:
             server.send(_lines(commands))
         for command in commands:
             if not at_once:
                 server.send(_lines([command]))
-            codes.append(_answer(server))
-            if not at_once and not _agreed(codes[-1]):
+            answers.append(_answer(server, about_the_person=len(answers) == _RCPT))
+            if not at_once and not answers[-1].agrees:
                 break
     except (OSError, smtplib.SMTPException) as error:
         raise _Broken(_lost(error)) from None
-    return codes
+    return answers
 
 
 def _lines(commands: list[str]) -> bytes:
@@ -246,26 +313,46 @@ def _lines(commands: list[str]) -> bytes:
     return "".join(f"{command}\r\n" for command in commands).encode()
 
 
-def _answer(server: smtplib.SMTP) -> int:
-    """Return the code of the next answer; 421, or what is no answer, ends the connection."""
-    code, _ = server.getreply()
-    if code == _CLOSING or code < 0:
-        raise _Broken(f"smtp {code}" if code > 0 else "answer unreadable")
-    return code
+def _answer(server: smtplib.SMTP, *, about_the_person: bool = False) -> _Answer:
+    """Return the next answer; 421, or what is no answer, ends the connection."""
+    code, words = server.getreply()
+    if code == _CLOSING:
+        raise _Broken(f"smtp {code}", busy=about_the_person)
+    if code < 0:
+        raise _Broken("answer unreadable")
+    return _Answer(code, words.decode("ascii", "replace"))
 
 
-def _agreed(code: int) -> bool:
-    """Return whether an answer says yes, or go ahead."""
-    return 200 <= code < 400  # noqa: PLR2004 - SMTP's classes of answers
-
-
-def _refused(codes: list[int]) -> Outcome:
+def _refused(answers: list[_Answer]) -> Outcome:
     """Return what the first refusal among the answers to MAIL, RCPT and DATA means."""
-    at, code = next((at, code) for at, code in enumerate([*codes, 0]) if not _agreed(code))
-    about_the_person = at == 1
-    if about_the_person and code >= _FOR_GOOD:
-        return No(f"smtp {code}")
-    return Later(f"smtp {code}")
+    at, answer = next(
+        (at, each) for at, each in enumerate([*answers, _Answer(0)]) if not each.agrees
+    )
+    return _meant(answer, at) if at == _RCPT else Later(answer.reason)
+
+
+def _meant(answer: _Answer, at: int) -> Outcome:
+    """Return what a refusal of the person (``_RCPT``) or of the text (``_TEXT``) means."""
+    enhanced = answer.enhanced
+    if answer.code < _FOR_GOOD:
+        return Later(answer.reason, busy=enhanced.startswith("7."))
+    if not enhanced:
+        return _meant_by_code(answer, at)
+    if enhanced in _GONE:
+        return No(answer.reason, ours=bool(_SENDER.search(answer.words)))
+    if _PASSING.fullmatch(enhanced):
+        return Later(answer.reason)
+    return No(answer.reason, ours=True)
+
+
+def _meant_by_code(answer: _Answer, at: int) -> Outcome:
+    """Return what a refusal for good means that has no enhanced code."""
+    if answer.code == _FULL:
+        return Later(answer.reason)
+    if answer.code == _NO_MAIL:
+        return No(answer.reason)
+    of_the_person = at == _RCPT and answer.code in _NO_MAILBOX
+    return No(answer.reason, ours=not of_the_person or bool(_ABOUT_US.search(answer.words)))
 
 
 def _reset(server: smtplib.SMTP, codes: list[int]) -> None:
@@ -286,15 +373,13 @@ def _finish(server: smtplib.SMTP, message: bytes) -> Outcome:
         # The final dot has not left, so the relay cannot have accepted.
         raise _Broken(_lost(error)) from None
     try:
-        code = _answer(server)
+        answer = _answer(server, about_the_person=True)
     except (OSError, smtplib.SMTPException) as error:
         raise _Broken(f"{_lost(error)} after data", unknown=True) from None
     except _Broken as broken:
-        unknown = broken.reason != f"smtp {_CLOSING}"
-        raise _Broken(broken.reason, unknown=unknown) from None
-    if _agreed(code):
-        return Done()
-    return No(f"smtp {code}") if code >= _FOR_GOOD else Later(f"smtp {code}")
+        broken.unknown = broken.reason != f"smtp {_CLOSING}"
+        raise
+    return Done() if answer.agrees else _meant(answer, _TEXT)
 
 
 def _text(message: bytes) -> bytes:

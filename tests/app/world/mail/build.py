@@ -42,6 +42,7 @@ BRIEF = Brief(
     paid_until=datetime(2026, 9, 20, tzinfo=UTC),
     decided_by="subscriber",
     decided_at=datetime(2026, 9, 3, 13, 5, tzinfo=UTC),
+    erased_on=date(2027, 8, 6),
 )
 COMPOSER = Composer()
 """One for all tests: it keeps what it has built, as in a worker."""

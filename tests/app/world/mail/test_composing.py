@@ -38,6 +38,8 @@ NASTY = (
     "\x00\x07\x1b[31m",
 )
 names = st.one_of(st.sampled_from(NASTY), st.text(max_size=60))
+WARNED: dict[object, date] = {"erasure_warning": date(2030, 2, 28)}
+"""What is warned of has a date."""
 days = st.dates(date(2000, 1, 1), date(2060, 1, 1))
 times = st.datetimes(datetime(2000, 1, 1), datetime(2060, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 tails = st.text("abcXYZ019-._~%&=+,;:!$*@/?", max_size=80)
@@ -64,8 +66,13 @@ briefs = st.fixed_dictionaries(
         "reason": st.sampled_from(["never_used", "unused", "before_renewal"]),
         "charged_on": st.lists(days, max_size=8).map(tuple),
         "charged_behind": st.lists(days, max_size=8).map(tuple),
+        "stands": st.sampled_from(["active", "suspended", "canceled"]),
+        "final": st.booleans(),
+        "keeps": st.booleans(),
+        "owed": st.integers(0, 10**6),
+        "erased_on": days,
     }
-)
+).map(lambda facts: facts | {"erase_on": facts["erase_on"] or WARNED.get(facts["notice"])})
 
 
 def said(raw: bytes) -> tuple[list[tuple[str, str]], str, str]:

@@ -8,7 +8,14 @@ import pytest
 from app.world.mail.brief import NOTICES
 from tests.app.world.mail.build import BRIEF, written
 from tests.app.world.mail.french import slips
-from tests.app.world.mail.test_wording import BY, CHARGES, USE, WITHOUT, Facts
+from tests.app.world.mail.test_wording import (
+    CHARGES,
+    USE,
+    WITHOUT,
+    Facts,
+    choices_of,
+    tellable,
+)
 
 FRANCE: Facts = {"language": "fr-FR", "timezone": "Europe/Paris", "currency": "EUR"}
 BARE: Facts = dict.fromkeys(("next_charge", "last_used_on", "erase_on", "paid_until"))
@@ -47,9 +54,12 @@ def test_good_type_is_left_alone() -> None:
 @pytest.mark.parametrize("notice", NOTICES)
 @pytest.mark.parametrize("bare", [True, False])
 def test_no_wording_of_a_notice_has_a_slip_of_type(notice: str, *, bare: bool) -> None:
-    for decided_by, without, reason, charges in itertools.product(BY, WITHOUT, USE, CHARGES):
-        choice = {"decided_by": decided_by, "without_answer": without, "reason": reason, **charges}
+    for one, without, reason, charges in itertools.product(
+        choices_of(notice), WITHOUT, USE, CHARGES
+    ):
+        choice = {"without_answer": without, "reason": reason, **charges} | one
         facts: Facts = FRANCE | (BARE if bare else {}) | {"notice": notice} | choice
+        facts |= {} if tellable(notice, facts) else {"erase_on": BRIEF.erase_on}
         mail = written(**facts)
         assert not slips(mail.subject)
         assert not slips(mail.text)
@@ -75,7 +85,7 @@ def test_an_ask_in_french_states_the_nine_facts() -> None:
         "et nous arrêterons les prélèvements",
         "au moins jusqu\u2019au 5 août 2027",
         "Vous pouvez revenir sur votre réponse",
-        "si vous avez une objection",
+        "Vous avez une objection\u00a0?",
         "Northlight TV vous écrit parce que vous y avez un abonnement",
     ):
         assert words in mail.text
@@ -88,8 +98,9 @@ def test_the_charges_that_are_still_made_are_named_in_french() -> None:
     }
     words = " ".join(written(**FRANCE, **days).text.split())
     assert (
-        "Avant la fin de ce délai, 13,49 \u20ac vous seront encore prélevés à chacune de ces dates,"
-        " sauf si vous résiliez avant : 1er septembre 2026 et 15 septembre 2026."
+        "Avant la fin de ce délai, un prélèvement de 13,49 \u20ac aura encore lieu"
+        " à chacune de ces dates, sauf si vous résiliez avant :"
+        " 1er septembre 2026 et 15 septembre 2026."
         " Le prélèvement du 3 octobre 2026 tombe juste après et pourra encore être effectué"
     ) in words
 
@@ -126,7 +137,7 @@ def test_a_subject_says_in_french_what_happened(notice: str, subject: str) -> No
 def test_a_receipt_in_french_states_what_was_decided_by_whom_and_when() -> None:
     lines = written(**FRANCE, notice="canceled").text.split("\n")
     for line in (
-        "- Décision\u00a0: résilier Northlight TV \u2013 Family",
+        "- Décision\u00a0: résilier l\u2019abonnement Northlight TV \u2013 Family",
         "- Prise par\u00a0: vous, sur votre page de réponse",
         "- Date\u00a0: 3 septembre 2026 à 15\u00a0h\u00a005 (heure de Paris)",
         "- Prélèvements\u00a0: plus aucun désormais",

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import pytest
 
+from app.colors import shades
 from app.world.mail.brief import NOTICES
 from app.world.mail.draft import languages, source
 from tests.app.world.mail.build import BRAND, BRIEF, addresses_in, written
@@ -109,12 +110,18 @@ def luminance(color: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
+@pytest.mark.parametrize("color", ["", "#8a1538", "#1d4f7c", "#000000"])
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize(("text", "ground"), LIGHT)
 def test_words_stand_out_from_their_ground(
-    text: tuple[str, str], ground: tuple[str, str], *, dark: bool
+    text: tuple[str, str], ground: tuple[str, str], color: str, *, dark: bool
 ) -> None:
-    style = source("layout.html").partition("<style>")[2].partition("</style>")[0]
+    worn = shades(color)
+    style = re.sub(
+        r"\{\{ shades\.(\w+) \}\}",
+        lambda found: str(getattr(worn, found[1])),
+        source("layout.html").partition("<style>")[2].partition("</style>")[0],
+    )
     normal, _, at_night = style.partition("@media (prefers-color-scheme: dark) {")
     found = colors(normal) | (colors(at_night.partition("\n}")[0]) if dark else {})
     assert contrast(found[text], found[ground]) >= 4.5

@@ -48,6 +48,29 @@ def test_a_time_names_its_zone() -> None:
     assert say.moment(at, "en_GB") == "3 October 2026, 14:05 (CEST)"
 
 
+@pytest.mark.parametrize(
+    ("zone", "locale", "words"),
+    [
+        ("Europe/London", "en", "London time"),
+        ("Europe/London", "en_GB", "BST"),
+        ("America/New_York", "en_US", "EDT"),
+        ("America/New_York", "en_GB", "New York time"),
+        ("UTC", "en", "UTC"),
+    ],
+)
+def test_english_names_a_zone_by_its_short_name_or_its_city(
+    zone: str, locale: str, words: str
+) -> None:
+    at = datetime(2026, 7, 3, 14, 5, tzinfo=ZoneInfo(zone))
+    assert say.moment(at, locale).endswith(f"({words})")
+
+
+def test_in_the_hour_that_comes_twice_a_city_would_not_say_which() -> None:
+    at = datetime(2026, 10, 25, 1, 30, tzinfo=ZoneInfo("Europe/London"))
+    assert say.moment(at, "en").endswith("(British Summer Time)")
+    assert say.moment(at.replace(fold=1), "en").endswith("(GMT)")
+
+
 @pytest.mark.parametrize("locale", ["fr", "fr_FR", "fr_BE", "fr_CA", "fr_CH"])
 @pytest.mark.parametrize(
     ("day", "words"),

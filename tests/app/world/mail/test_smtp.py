@@ -151,8 +151,49 @@ def test_no_line_end_can_hide_a_second_message(post: Post) -> None:
         ("RCPT", "451 greylisted", Later("smtp 451")),
         ("MAIL", "451 busy", Later("smtp 451")),
         ("MAIL", "553 sender not allowed", Later("smtp 553")),
-        ("DATA", "554 looks like spam", No("smtp 554")),
         ("DATA", "452 disk full", Later("smtp 452")),
+        # The person cannot be reached: only what says so.
+        ("RCPT", "550 5.1.1 no such user", No("smtp 550 5.1.1")),
+        ("RCPT", "550 5.1.2 no such domain", No("smtp 550 5.1.2")),
+        ("RCPT", "551 5.1.6 has moved", No("smtp 551 5.1.6")),
+        ("RCPT", "556 5.1.10 null MX", No("smtp 556 5.1.10")),
+        ("RCPT", "550 5.2.1 mailbox disabled", No("smtp 550 5.2.1")),
+        ("RCPT", "550-5.1.1 no such user\r\n550 see https://mail.example", No("smtp 550 5.1.1")),
+        ("RCPT", "551 User not local", No("smtp 551")),
+        ("RCPT", "553 mailbox name invalid", No("smtp 553")),
+        ("RCPT", "556 takes no mail", No("smtp 556")),
+        ("DATA", "550 5.1.1 no such user after all", No("smtp 550 5.1.1")),
+        # It is about us, or may be: somebody looks, and nobody is taken for unreachable.
+        ("RCPT", "550 5.7.1 blocked", No("smtp 550 5.7.1", ours=True)),
+        ("RCPT", "554 5.7.26 not authenticated", No("smtp 554 5.7.26", ours=True)),
+        ("RCPT", "550 5.1.8 no such domain", No("smtp 550 5.1.8", ours=True)),
+        ("RCPT", "550 5.1.7 no such mailbox", No("smtp 550 5.1.7", ours=True)),
+        ("RCPT", "550 5.1.0 hm", No("smtp 550 5.1.0", ours=True)),
+        ("RCPT", "550 5.1.1 Sender address rejected", No("smtp 550 5.1.1", ours=True)),
+        ("RCPT", "550 5.2.0 hm", No("smtp 550 5.2.0", ours=True)),
+        ("RCPT", "550 5.5.0 mailbox unavailable", No("smtp 550 5.5.0", ours=True)),
+        ("RCPT", "550 Blocked, see https://bl.example", No("smtp 550", ours=True)),
+        ("RCPT", "553 sorry, that relay is on a DNSBL", No("smtp 553", ours=True)),
+        ("RCPT", "554 no", No("smtp 554", ours=True)),
+        ("RCPT", "530 log in first", No("smtp 530", ours=True)),
+        ("RCPT", "550 4.1.1 of two minds", No("smtp 550")),
+        ("DATA", "554 looks like spam", No("smtp 554", ours=True)),
+        ("DATA", "550 not wanted", No("smtp 550", ours=True)),
+        ("DATA", "550 5.7.1 spam", No("smtp 550 5.7.1", ours=True)),
+        ("DATA", "552 5.3.4 too big", No("smtp 552 5.3.4", ours=True)),
+        ("DATA", "554 5.6.0 odd text", No("smtp 554 5.6.0", ours=True)),
+        # It passes.
+        ("RCPT", "552 5.2.2 mailbox full", Later("smtp 552 5.2.2")),
+        ("RCPT", "552 mailbox full", Later("smtp 552")),
+        ("DATA", "552 mailbox full", Later("smtp 552")),
+        ("RCPT", "550 5.3.0 out of order", Later("smtp 550 5.3.0")),
+        ("RCPT", "550 5.4.4 no way there", Later("smtp 550 5.4.4")),
+        ("RCPT", "450 4.2.0 greylisted", Later("smtp 450 4.2.0")),
+        # The domain wants less of us.
+        ("RCPT", "451 4.7.1 slow down", Later("smtp 451 4.7.1", busy=True)),
+        ("DATA", "450 4.7.0 try later", Later("smtp 450 4.7.0", busy=True)),
+        ("MAIL", "451 4.7.1 who are you", Later("smtp 451 4.7.1")),
+        ("MAIL", "550 5.1.1 who are you", Later("smtp 550 5.1.1")),
     ],
 )
 def test_a_refusal_is_an_outcome_and_the_next_mail_goes_out(
@@ -164,6 +205,28 @@ def test_a_refusal_is_an_outcome_and_the_next_mail_goes_out(
     assert post.send() == Done()
     assert post.town.connections == 1
     assert len(post.town.mails) == 1
+
+
+@pytest.mark.parametrize(("step", "busy"), [("MAIL", False), ("RCPT", True), ("DATA", True)])
+def test_who_is_sent_away_over_a_mail_is_told_to_slow_down(
+    post: Post, step: str, *, busy: bool
+) -> None:
+    post.town.says[step] = "421 4.7.28 unusual rate"
+    assert post.send() == Later("smtp 421", busy=busy)
+    post.town.says.clear()
+    assert post.send() == Done()
+
+
+def test_a_relay_that_will_forward_has_agreed() -> None:
+    heard: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        relay = Smtp(Account("127.0.0.1", server.getsockname()[1]), patience=2)
+        answered = scripted(
+            server, heard, b"250 OK\r\n251 will forward\r\n354 go ahead\r\n", b"250 OK\r\n"
+        )
+        with relay:
+            assert relay.send(FROM, TO, MESSAGE) == Done()
+        answered()
 
 
 def test_one_bad_address_among_many_stops_no_other(post: Post) -> None:
@@ -224,13 +287,18 @@ def test_an_unknown_host_is_for_later() -> None:
 
 
 def test_an_address_beyond_ascii_needs_smtputf8(post: Post) -> None:
-    assert post.send("zoë@bücher.example") == No("smtputf8 not offered")
+    assert post.send("zoë@bücher.example") == No("smtputf8 not offered", ours=True)
     assert post.send("zoe@bücher.example") == Done()
     controller = running(post.town, enable_SMTPUTF8=True)
     with Smtp(Account("127.0.0.1", controller.port)) as relay:
         assert relay.send(FROM, "zoë@bücher.example", "To: zoë@x\r\n".encode()) == Done()
     controller.stop()
     assert post.town.mails[-1][1] == ["zoë@xn--bcher-kva.example"]
+
+
+def test_a_malformed_sender_says_nothing_about_the_person(post: Post) -> None:
+    assert post.relay.send("us", TO, MESSAGE) == No("sender malformed", ours=True)
+    assert post.relay.send(FROM, "ada", MESSAGE) == No("address malformed")
 
 
 def test_a_relay_that_wants_a_text_for_nobody_is_hung_up_on() -> None:
@@ -246,14 +314,14 @@ def test_a_relay_that_wants_a_text_for_nobody_is_hung_up_on() -> None:
     assert b"hello" not in b"".join(heard)
 
 
-def scripted(server: socket.socket, heard: list[bytes], answer: bytes) -> Callable[[], None]:
+def scripted(server: socket.socket, heard: list[bytes], *answers: bytes) -> Callable[[], None]:
     """Answer one connection from a script, beside the test."""
 
     def talk() -> None:
         connection, _ = server.accept()
         with connection:
             connection.sendall(b"220 hello\r\n")
-            for said in (b"250-hello\r\n250 PIPELINING\r\n", answer):
+            for said in (b"250-hello\r\n250 PIPELINING\r\n", *answers):
                 heard.append(connection.recv(65536))
                 connection.sendall(said)
             heard.append(connection.recv(65536))

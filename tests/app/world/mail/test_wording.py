@@ -10,6 +10,7 @@ import jinja2
 import pytest
 from jinja2 import meta, nodes
 
+from app.errors import Refused
 from app.world.mail import say
 from app.world.mail.brief import NOTICES, UNASKED
 from app.world.mail.draft import cut, languages, nearest, source, tongue
@@ -272,10 +273,10 @@ def test_every_language_states_in_each_wording_what_english_states(
     language: str, notice: str, charge: int
 ) -> None:
     charges = CHARGES[charge]
-    for choice, lacks in itertools.product(
-        UNASKED_FOR if notice in UNASKED else DECIDED_FOR, LACKS
-    ):
+    for choice, lacks in itertools.product(choices_of(notice), LACKS):
         facts = charges | choice | lacks
+        if not tellable(notice, facts):
+            continue
         assert stated(language=language, notice=notice, **facts) == stated(notice=notice, **facts)
 
 
@@ -291,6 +292,32 @@ CHARGES: list[Facts] = [
     )
 ]  # fmt: skip
 DECIDED_FOR: list[Facts] = [{"decided_by": decided_by} for decided_by in BY]
+ERASED_FOR: list[Facts] = [
+    {"stands": stands, "final": final, "keeps": keeps}
+    for stands, final, keeps in itertools.product(
+        ("suspended", "canceled"), (True, False), (True, False)
+    )
+]
+SORRY_FOR: list[Facts] = [
+    {"stands": stands, "owed": owed}
+    for stands, owed in itertools.product(("active", "suspended", "canceled"), (0, 1349))
+]
+
+
+def choices_of(notice: str) -> list[Facts]:
+    """Give what picks the wording of a notice."""
+    if notice in UNASKED:
+        return UNASKED_FOR
+    if notice in ("erasure_warning", "erased"):
+        return ERASED_FOR
+    return SORRY_FOR if notice == "apology" else DECIDED_FOR
+
+
+def tellable(notice: str, facts: Facts) -> bool:
+    """Say whether a notice can go out with these facts: what it promises has a date."""
+    return notice != "erasure_warning" or facts.get("erase_on", True) is not None
+
+
 LACKS: list[Facts] = [
     {},
     {"plan": ""},
@@ -338,10 +365,46 @@ def test_every_language_states_the_same_facts(language: str, without: str, *, er
 def test_every_wording_reads_like_a_letter(language: str, notice: str, *, bare: bool) -> None:
     nothing = {"next_charge", "last_used_on", "erase_on", "paid_until"} if bare else set()
     facts: dict[str, Any] = dict.fromkeys(nothing) | ({"plan": ""} if bare else {})
+    facts |= {} if tellable(notice, facts) else {"erase_on": BRIEF.erase_on}
     ours = brand(support_url="", app_url="") if bare else BRAND
-    for decided_by, without, charges in itertools.product(BY, WITHOUT, CHARGES):
-        choice = {"decided_by": decided_by, "without_answer": without, **charges}
-        assert_reads_well(written(by=ours, notice=notice, language=language, **facts, **choice))
+    for choice, without, charges in itertools.product(choices_of(notice), WITHOUT, CHARGES):
+        chosen = {"without_answer": without, **charges, **choice}
+        assert_reads_well(written(by=ours, notice=notice, language=language, **facts, **chosen))
+
+
+@pytest.mark.parametrize("language", languages())
+def test_what_is_to_be_erased_without_a_date_is_not_announced(language: str) -> None:
+    with pytest.raises(Refused, match="erase_on"):
+        written(notice="erasure_warning", language=language, erase_on=None)
+
+
+@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize("final", [True, False])
+def test_a_warning_states_the_day_and_how_to_keep(language: str, *, final: bool) -> None:
+    mail = written(notice="erasure_warning", language=language, final=final)
+    assert BRIEF.erase_on is not None
+    assert say.day(BRIEF.erase_on, tongue(language).locale) in mail.text
+    assert set(mail.page.links()) == {BRIEF.answer_url, BRAND.support_url}
+
+
+@pytest.mark.parametrize("language", languages())
+def test_the_last_message_of_all_leads_to_no_page_of_answers(language: str) -> None:
+    mail = written(notice="erased", language=language)
+    assert BRIEF.answer_url not in mail.raw.decode()
+    assert BRIEF.erased_on is not None
+    assert say.day(BRIEF.erased_on, tongue(language).locale) in mail.text
+
+
+@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize("stands", ["suspended", "canceled"])
+def test_an_apology_asks_before_it_charges_and_says_what_is_owed(
+    language: str, stands: str
+) -> None:
+    mail = written(notice="apology", language=language, stands=stands, owed=2698)
+    owed = " ".join(say.money(2698, "GBP", tongue(language).locale).split())
+    assert owed in " ".join(mail.text.split())
+    nothing = written(notice="apology", language=language, stands=stands)
+    assert owed not in " ".join(nothing.text.split())
 
 
 def assert_reads_well(mail: Mail) -> None:
