@@ -6,12 +6,28 @@ given, newest first, so that they can be rotated without breaking the links alre
 
 import base64
 import binascii
+import hashlib
+import hmac
 import struct
+import unicodedata
+from contextlib import suppress
+from typing import NamedTuple
 
+import idna
 from itsdangerous import BadSignature, Signer
 
 ANSWER = struct.Struct(">QH")
 NOTICE = struct.Struct(">QHI")
+ADDRESS = b"reconfirm.address"
+
+
+class Notice(NamedTuple):
+    """What a Message-ID of ours names."""
+
+    subscription: int
+    round: int
+    kind: str
+    version: int
 
 
 class Links:
@@ -22,6 +38,7 @@ class Links:
         newest_last = list(reversed(keys))
         self._answer = Signer(newest_last, salt="reconfirm.answer")
         self._notice = Signer(newest_last, salt="reconfirm.notice")
+        self._address = [hmac.digest(key.encode(), ADDRESS, hashlib.sha256) for key in keys]
         self._base = base_url.rstrip("/")
 
     def answer_token(self, subscription: int, number: int) -> str:
@@ -43,18 +60,42 @@ class Links:
         return f"{kind.replace('_', '-')}.{_seal(self._notice, packed + kind.encode())}"
 
     def read_notice(self, message_id: str) -> int | None:
-        """Give the subscription that a Message-ID names, or None where it is not one of ours.
+        """Give the subscription that a Message-ID names, or None where it is not one of ours."""
+        named = self.named_notice(message_id)
+        return None if named is None else named.subscription
 
-        Ours is `kind.payload.signature@host`, with or without the angle brackets.
+    def named_notice(self, message_id: str) -> Notice | None:
+        """Give what a Message-ID names, or None where it is not one of ours.
+
+        Ours is `kind.payload.signature@host`, with or without the angle brackets; the kind, which
+        is signed too, may be left out.
         """
         local = message_id.strip().removeprefix("<").removesuffix(">").rpartition("@")[0]
         kind, _, sealed = local.partition(".")
         payload = _unsealed(self._notice, sealed)
         if payload is None or len(payload) <= NOTICE.size:
             return None
-        if payload[NOTICE.size :].replace(b"_", b"-") != kind.encode():
+        sealed_kind = payload[NOTICE.size :].decode()
+        if kind not in ("", sealed_kind.replace("_", "-")):
             return None
-        return int(NOTICE.unpack_from(payload)[0])
+        subscription, number, version = NOTICE.unpack_from(payload)
+        return Notice(subscription, number, sealed_kind, version)
+
+    def address_marks(self, product: int, address: str) -> tuple[bytes, ...]:
+        """Give what an address is known by within a product, under each key, newest first.
+
+        Only who has both the address and a secret key can make them: nothing leads back.
+        """
+        told = f"{product}\n{plain_address(address)}".encode(errors="surrogatepass")
+        return tuple(hmac.digest(key, told, hashlib.sha256) for key in self._address)
+
+
+def plain_address(address: str) -> str:
+    """Give the one way of writing an address: small letters, the host as mail servers have it."""
+    local, at, host = unicodedata.normalize("NFC", address.strip()).lower().rpartition("@")
+    with suppress(idna.IDNAError, UnicodeError):
+        host = host if host.isascii() else idna.encode(host, uts46=True).decode("ascii")
+    return f"{local}{at}{host}"
 
 
 def _seal(signer: Signer, payload: bytes) -> str:

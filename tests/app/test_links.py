@@ -83,3 +83,37 @@ def test_every_round_of_every_subscription_has_a_link(subscription: int, number:
     token = LINKS.answer_token(subscription, number)
     assert LINKS.read_answer(token) == (subscription, number)
     assert set(token) <= set(ALPHABET)
+
+
+# --- addresses -----------------------------------------------------------------------------
+
+
+def test_an_address_has_one_mark_however_it_is_written() -> None:
+    marks = {
+        LINKS.address_marks(1, each)
+        for each in ("ada@bücher.example", " ADA@xn--bcher-kva.example ", "Ada@Bücher.Example")
+    }
+    assert len(marks) == 1
+    assert len({LINKS.address_marks(1, "a@b"), LINKS.address_marks(2, "a@b")}) == 2
+    assert LINKS.address_marks(1, "a@b") != LINKS.address_marks(1, "b@b")
+
+
+def test_a_mark_needs_the_key_and_an_older_key_gives_its_own() -> None:
+    both = Links([TWO, ONE], "https://x").address_marks(1, "a@b")
+    assert both[1:] == LINKS.address_marks(1, "a@b")
+    assert both[:1] == Links([TWO], "https://x").address_marks(1, "a@b")
+    assert both[0] != both[1]
+
+
+@pytest.mark.parametrize("address", ["", "@", "a@\ud800", "\0", "a@" + "ä" * 300, "@@"])
+def test_what_is_no_address_has_a_mark_all_the_same(address: str) -> None:
+    assert len(LINKS.address_marks(1, address)[0]) == 32
+
+
+def test_a_notice_is_named_with_its_round_kind_and_version() -> None:
+    local = LINKS.notice_id(7, 3, "welcome_back", 2)
+    assert LINKS.named_notice(f"<{local}@x>") == (7, 3, "welcome_back", 2)
+    sealed = local.partition(".")[2]
+    assert LINKS.named_notice(f"<.{sealed}@x>") == (7, 3, "welcome_back", 2)
+    for kind in ("ask", "welcome_back", "\udcff", "Welcome-Back"):
+        assert LINKS.named_notice(f"<{kind}.{sealed}@x>") is None

@@ -20,9 +20,18 @@ from app.store.reading import Key
 from app.usage import DEFAULT_FEED
 from app.web.problems import Problem, problem
 
-_BEARER = re.compile(r"bearer +(rk_[A-Za-z0-9_-]{43})", re.IGNORECASE)
+_KEY = re.compile(r"rk_[A-Za-z0-9_-]{43}")
+_BEARER = re.compile(rf"bearer +({_KEY.pattern})", re.IGNORECASE)
+FEEDBACK = "feedback"
+LOGIN = "Put a key of scope feedback of this product into the address: https://x:rk_…@host/…"
+NO_KEY = hashlib.sha256(b"").digest()
 P = ParamSpec("P")
-SCOPES = {"usage": {"usage", "manage"}, "read": {"read", "manage"}, "manage": {"manage"}}
+SCOPES = {
+    "usage": {"usage", "manage"},
+    "feedback": {"feedback", "usage", "manage"},
+    "read": {"read", "manage"},
+    "manage": {"manage"},
+}
 """The scopes of keys that may do what a call of each scope does."""
 
 
@@ -31,6 +40,18 @@ def presented() -> bytes | None:
     given = request.headers.getlist("Authorization")
     match = _BEARER.fullmatch(given[0]) if len(given) == 1 else None
     return hashlib.sha256(match[1].encode()).digest() if match else None
+
+
+def presented_as_password() -> bytes | None:
+    """Give the hash of the key that a request carries as the password of a login.
+
+    The address of a webhook at a mail provider has room for a login, and for no other header.
+    """
+    login = request.authorization
+    given = login.password if login is not None and login.type == "basic" else None
+    if given is None or not _KEY.fullmatch(given):
+        return None
+    return hashlib.sha256(given.encode()).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +69,17 @@ class Keys:
         g.key = found
         if (request.view_args or {}).get("product") != found.product:
             raise problem("not-found")
+
+    def for_feedback(self, product: str) -> Key:
+        """Give the key of a mail provider's call; 401 where it is none of that product's.
+
+        Narrow keys only: this one stands in an address at somebody else's. Whatever is wrong with
+        it, as much is done, and the same is answered.
+        """
+        found = self._find(presented_as_password() or NO_KEY)
+        if found is None or found.product != product or found.scope != FEEDBACK:
+            raise _login_wanted()
+        return found
 
     def _find(self, digest: bytes) -> Key | None:
         with self.database.transaction() as connection:
@@ -76,6 +108,12 @@ def key() -> Key:
     """Give the key of the present request."""
     found: Key = g.key
     return found
+
+
+def _login_wanted() -> Problem:
+    refused = problem("unauthorized", LOGIN)
+    refused.extra_headers = {"WWW-Authenticate": 'Basic realm="reconfirm"'}
+    return refused
 
 
 def _unauthorized() -> Problem:
