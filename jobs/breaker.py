@@ -45,6 +45,13 @@ class Breaker(Generic[Key]):
                 if each.until is not None and now < each.until
             }
 
+    def left(self, key: Key, now: datetime) -> timedelta:
+        """Give how much longer one of them is left alone; nothing where it is not."""
+        with self.lock:
+            rest = self.rests.get(key)
+            until = None if rest is None else rest.until
+        return NO_REST if until is None else max(NO_REST, until - now)
+
     def silent_since(self, before: datetime) -> set[Key]:
         """Give those that have only failed since before a moment."""
         with self.lock:

@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -23,11 +23,14 @@ from app.world.connector import (
     Standing,
     settled,
 )
+from app.world.mail import dkim
 from app.world.mail.brief import Brand
-from app.world.mail.compose import Composer
 from app.world.mail.relay import Relay
+from app.world.mail.wording import Recorder, Said
 from app.world.outcome import Done, Later, No, Outcome
+from app.world.pacing import Doors
 from jobs.breaker import Breaker
+from jobs.queues import Queues
 
 MANY = 100
 MARGIN = 0.4
@@ -47,12 +50,18 @@ class Worker:
     effects: Effects
     relay: Relay
     connector: Callable[[str], Acts]
-    composer: Composer = field(default_factory=Composer)
+    composer: Recorder = field(default_factory=Recorder)
     before_act: Callable[[Task], None] = lambda _: None
     after_act: Callable[[Task], None] = lambda _: None
     breaker: Breaker[str] = field(default_factory=Breaker)
+    doors: Doors = field(default_factory=Doors)
     failures: list[Exception] = field(default_factory=list)
     stopping: Event = field(default_factory=Event)
+    queues: Queues = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Let those who wait for a receiving domain stand in line."""
+        self.queues = Queues(self.clock, self.doors, self.breaker)
 
     def work(self, product: str, lane: Lane, go_on: Callable[[], bool]) -> tuple[int, bool]:
         """Work off one lane of one product while `go_on` says so.
@@ -98,7 +107,7 @@ class Worker:
         return total
 
     def _lane(self, product: str, lane: Lane) -> Counter[str]:
-        if lane is Lane.BILLING and self._rests(product):
+        if self._rests(product) if lane is Lane.BILLING else self.queues.rests(product):
             return Counter()
         brand, tasks, seen = self.effects.claim(product, lane, MANY)
         carry_out = self._bill if lane is Lane.BILLING else self._mail
@@ -155,7 +164,18 @@ class Worker:
     # --- notices ---------------------------------------------------------------------------
 
     def _mail(self, product: str, brand: Brand, tasks: Sequence[Task]) -> Iterator[Result]:
-        yield from self._each(product, tasks, partial(self._send, brand))
+        """Send notices, but for those whose turn has not come at the domain they go to."""
+        waits = self.queues.waits(tasks)
+        yield from self._each(product, tasks, partial(self._post, product, brand, waits))
+
+    def _post(self, product: str, brand: Brand, waits: Mapping[int, Later], task: Task) -> Result:
+        """Send one notice, unless it waits, or its domain has had enough meanwhile."""
+        later = waits.get(task.id) or self.queues.rest(product, task)
+        if later is not None:
+            return Result(task, later, begun=False)
+        result = self._send(brand, task)
+        self.queues.note(product, result)
+        return result
 
     def _send(self, brand: Brand, task: Task) -> Result:
         """Write and hand over one notice; what cannot be written waits for a person."""
@@ -163,12 +183,26 @@ class Worker:
             return Result(task, No("no brief"), park=True)
         try:
             message = self.composer.compose(brand, task.brief)
+            said = self.composer.record(brand, task.brief)
         except Refused as refused:
             return Result(task, No(refused.what), park=True)
         except Exception as error:  # noqa: BLE001 - one poisoned notice must not stop the others
             return Result(task, No(f"not written: {type(error).__name__}"), park=True)
         try:
-            return Result(task, self.relay.send(brand.from_address, task.brief.to, message))
+            message = dkim.prepared(message, task.sending, self.clock.wall())
+        except Refused as refused:
+            # Never unsigned: it would look like a forgery. Keys come back; till then all wait.
+            return Result(task, Later(f"not signed: {refused.what}"), begun=False)
+        except Exception as error:  # noqa: BLE001 - one poisoned notice must not stop the others
+            return Result(task, Later(f"not signed: {type(error).__name__}"), begun=False)
+        return self._handed_over(brand, task, message, said)
+
+    def _handed_over(self, brand: Brand, task: Task, message: bytes, said: Said) -> Result:
+        """Give a message to the relay, with what it says."""
+        to = task.brief.to if task.brief else ""
+        sender = task.sending.envelope_from(brand.from_address)
+        try:
+            return Result(task, self.relay.send(sender, to, message), said=said)
         except Exception as error:  # noqa: BLE001 - nobody knows whether it went out
             return Result(task, Later(f"relay failed: {type(error).__name__}", unknown=True))
 

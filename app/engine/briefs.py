@@ -15,6 +15,7 @@ from app.lifecycle.dates import (
 )
 from app.links import Links
 from app.policy import Terms
+from app.store.brands import NOTHING, Own
 from app.store.population import Address
 from app.store.products import Product
 from app.world.mail.brief import Brand, Brief
@@ -23,8 +24,8 @@ from app.world.mail.draft import nearest
 ASKED_WHY = {Why.NEVER_USED: "never_used", Why.BEFORE_RENEWAL: "before_renewal"}
 
 
-def brand_of(product: Product) -> Brand:
-    """Give what the notices of a product show of it."""
+def brand_of(product: Product, own: Own = NOTHING) -> Brand:
+    """Give what the notices of a product show of it; `own` is what it made its own."""
     return Brand(
         key=product.key,
         name=product.name,
@@ -32,6 +33,9 @@ def brand_of(product: Product) -> Brand:
         reply_to=product.reply_to,
         support_url=product.support_url,
         app_url=product.app_url,
+        color=own.color,
+        logo=own.logo,
+        words=own.words,
     )
 
 

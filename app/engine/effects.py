@@ -17,6 +17,7 @@ from app import guards
 from app.clock import Clock
 from app.engine.briefs import brand_of, brief_for
 from app.engine.door import Batch, open_batch, set_timers
+from app.engine.withheld import no_news, remember, withhold
 from app.lifecycle.case import (
     ACT_OF,
     ASKING,
@@ -39,12 +40,16 @@ from app.lifecycle.case import (
 )
 from app.lifecycle.dates import next_charge
 from app.links import Links
-from app.store import outbox, pace, population, products
+from app.store import brands, evidence, outbox, pace, population, products
+from app.store.brands import NOTHING
 from app.store.database import Database
+from app.store.evidence import Line, Words
 from app.store.outbox import Row
 from app.store.products import Product
 from app.world.connector import REACHED, UNKNOWN, Order, Standing
 from app.world.mail.brief import Brand, Brief
+from app.world.mail.sending import PLAIN, Sending, sending_of
+from app.world.mail.wording import Said
 from app.world.outcome import Done, Later, No, Outcome
 
 LEASE = timedelta(seconds=60)
@@ -91,6 +96,7 @@ class Task(Struct, frozen=True):
     check_first: bool = False
     check_only: bool = False
     braked: bool = False
+    sending: Sending = PLAIN
 
 
 class Result(Struct, frozen=True):
@@ -105,6 +111,7 @@ class Result(Struct, frozen=True):
     standing: Standing | None = None
     park: bool = False
     begun: bool = True
+    said: Said | None = None
 
 
 def released(task: Task) -> Result:
@@ -147,10 +154,12 @@ class Effects:
         mine = [row for row in rows if row.subscription_id in free]
         batch = open_batch(connection, product, [row.subscription_id for row in mine], now)
         claiming = _Claiming(self, connection, batch, braked=braked)
+        claiming.withheld = withhold(connection, batch, self.links, list(batch.cases))
         for row in mine:
             claiming.judge(row)
         tasks = claiming.settle(wall + self.lease)
-        return brand_of(product), tasks, bool(mine)
+        own = brands.read(connection, product.id) if tasks and lane is Lane.NOTICE else NOTHING
+        return brand_of(product, own), tasks, bool(mine)
 
     # --- acknowledging ---------------------------------------------------------------------
 
@@ -175,6 +184,7 @@ class Effects:
         for each in counted:
             settling.take(each)
         settling.settle()
+        remember(connection, batch, self.links, settling.refused, ACTOR)
         if product.policy and any(settling.asked):
             pace.note_handover(connection, product.id, product.policy.version, now)
         batch.count(connection)
@@ -195,10 +205,12 @@ class _Claiming:
         self.connection = connection
         self.batch = batch
         self.braked = braked
+        self.sending = sending_of(batch.product.mail_settings)
         self.go: list[tuple[Row, bool]] = []
         self.void: list[int] = []
         self.wait: list[tuple[int, datetime, str | None, int]] = []
         self.parked: list[tuple[int, str]] = []
+        self.withheld: frozenset[int] = frozenset()
 
     def judge(self, row: Row) -> None:
         """Ask the rules about one row."""
@@ -235,7 +247,9 @@ class _Claiming:
         outbox.park(self.connection, self.parked)
         changed = [s for s, case in self.batch.cases.items() if case is not self.batch.before[s]]
         set_timers(self.batch, changed)
-        self.batch.flush(self.connection, ACTOR)
+        self.batch.flush(self.connection, ACTOR, counted=False)
+        no_news(self.batch, self.withheld)
+        self.batch.count(self.connection)
         return tasks
 
     def _tasks(self, lease_until: datetime) -> list[Task]:
@@ -276,6 +290,7 @@ class _Claiming:
             check_first=row.unknown > 0,
             check_only=check_only,
             braked=row.kind in ASKING or _by_silence(row, case),
+            sending=self.sending,
         )
 
     def _order(self, row: Row, case: Case, person: population.Address) -> Order:
@@ -302,9 +317,14 @@ class _Settling:
         self.done: list[int] = []
         self.back: list[tuple[int, datetime, str | None, int]] = []
         self.parked: list[tuple[int, str]] = []
+        self.refused: list[str] = []
+        self.wordings: dict[bytes, Words] = {}
+        self.said: list[Line] = []
 
     def take(self, result: Result) -> None:
         """Take up one outcome; what belongs to an earlier round is over, and says nothing new."""
+        if isinstance(result.outcome, Done) and result.said is not None:
+            self._keep(result.task, result.said)
         if not self._of_this_round(result.task):
             self.done.append(result.task.id)
             return
@@ -315,6 +335,14 @@ class _Settling:
                 self._later(result, later)
             case No() as no:
                 self._no(result, no)
+
+    def _keep(self, task: Task, said: Said) -> None:
+        """Take up what somebody has been told, whatever the rules make of it."""
+        of = said.wording
+        words = Words(of.digest, of.notice, of.language, of.templates, *of.draft)
+        self.wordings[of.digest] = words
+        whom = (task.subscription_id, task.number, str(task.kind), task.version)
+        self.said.append(Line(*whom, of.digest, said.facts, said.told))
 
     def _of_this_round(self, task: Task) -> bool:
         case = self.batch.cases.get(task.subscription_id)
@@ -365,10 +393,12 @@ class _Settling:
         if task.kind in ACT_OF:
             self._apply(task, Declined(ACT_OF[task.kind], task.version))
             self.parked.append((task.id, no.reason))
-        elif result.park:
+        elif result.park or no.ours:
             self.parked.append((task.id, no.reason))
         else:
             self._apply(task, Undelivered(Reach.BOUNCED))
+            if task.brief is not None and no.reason.startswith("smtp "):
+                self.refused.append(task.brief.to)
             self.done.append(task.id)
 
     def _apply(self, task: Task, event: Event) -> None:
@@ -379,6 +409,7 @@ class _Settling:
         outbox.delete(self.connection, self.done)
         outbox.put_back(self.connection, self.back)
         outbox.park(self.connection, self.parked)
+        evidence.write(self.connection, self.wordings.values(), self.said, self.batch.now)
         changed = [s for s, case in self.batch.cases.items() if case is not self.batch.before[s]]
         set_timers(self.batch, changed)
         self.batch.flush(self.connection, ACTOR, counted=False)
