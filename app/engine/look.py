@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Text, and_, bindparam, cast, func, or_, select
+from sqlalchemy import Connection, Row, Select, Text, and_, bindparam, cast, func, or_, select, true
 
 from app.engine.door import NOBODY_IS_ASKED
 from app.lifecycle.answers import LIVING, undo_exists
@@ -54,6 +54,15 @@ class Seller:
     support_url: str
     app_url: str
     locale: str
+    color: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a person found who looked at a case, and when."""
+
+    outcome: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +77,8 @@ class Look:
     `charged_behind` those after it that may be made before silence counts. `answer_day`:
     the last day to answer, `late` once it is over. `erase_if_silent` and `erase_if_canceled`: the
     first day of erasure should the person not answer, or cancel now; None where nothing would be
-    scheduled. `undo`: the last answer can still be taken back.
+    scheduled. `undo`: the last answer can still be taken back. `found`: what the last person
+    found who looked at this round; None while one is still to look (`round.review_at`).
     """
 
     now: datetime
@@ -89,6 +99,7 @@ class Look:
     answer_day: date | None
     erase_if_silent: date | None
     erase_if_canceled: date | None
+    found: Finding | None = None
 
 
 def look(connection: Connection, subscription: int, number: int, now: datetime) -> Look | None:
@@ -115,7 +126,9 @@ def _look(row: Row[Any], case: Case, current: Round, policy: Policy, now: dateti
     stops = last is not None and terms.on_no_answer != "nothing"
     return Look(
         now=now,
-        seller=Seller(row.key, row.name, row.support_url, row.app_url, row.seller_locale),
+        seller=Seller(
+            row.key, row.name, row.support_url, row.app_url, row.seller_locale, row.color
+        ),
         case=case,
         round=current,
         terms=terms,
@@ -132,7 +145,14 @@ def _look(row: Row[Any], case: Case, current: Round, policy: Policy, now: dateti
         answer_day=last,
         erase_if_silent=_erase_if_silent(case, terms, last),
         erase_if_canceled=erase_day(case, terms, now, next_charge(case.subscription, now)),
+        found=_found(row, current),
     )
+
+
+def _found(row: Row[Any], current: Round) -> Finding | None:
+    if current.review_at is not None or row.reviewed_at is None:
+        return None
+    return Finding(row.finding, row.reviewed_at)
 
 
 def _last_day(case: Case, current: Round, due: datetime | None) -> date | None:
@@ -166,13 +186,25 @@ def _statement() -> Select[Any]:
         .where(or_(brake.c.product_id.is_(None), brake.c.product_id == one.c.product_id))
         .scalar_subquery()
     )
+    review = tables.review
+    finding = (
+        select(review.c.outcome.label("finding"), review.c.done_at.label("reviewed_at"))
+        .where(review.c.subscription_id == one.c.id, review.c.round == bindparam("number"))
+        .where(review.c.state == "done")
+        .order_by(review.c.id.desc())
+        .limit(1)
+        .lateral()
+    )
     columns: list[Any] = [
+        finding.c.finding,
+        finding.c.reviewed_at,
         *(one.c[name] for name in (*_SUBSCRIPTION, "product_id")),
         person.c.timezone,
         person.c.reach,
         person.c.locale.label("language"),
         *(seller.c[name] for name in ("key", "name", "support_url", "app_url")),
         seller.c.locale.label("seller_locale"),
+        func.coalesce(tables.brand.c.color, "").label("color"),
         rounds.c.latest,
         *(rounds.c[name].label(f"round_{name}") for name in ROUND_FIELDS),
         lifted.label("lifted_at"),
@@ -182,6 +214,7 @@ def _statement() -> Select[Any]:
         select(*columns)
         .select_from(one)
         .join(seller, seller.c.id == one.c.product_id)
+        .outerjoin(tables.brand, tables.brand.c.product_id == seller.c.id)
         .join(
             rounds,
             and_(rounds.c.subscription_id == one.c.id, rounds.c.number == bindparam("number")),
@@ -195,6 +228,7 @@ def _statement() -> Select[Any]:
                 policy.c.activated_at.is_not(None),
             ),
         )
+        .outerjoin(finding, true())
         .where(one.c.id == bindparam("subscription"))
     )
 

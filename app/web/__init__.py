@@ -4,12 +4,10 @@
 plain page, and nothing that went wrong is logged with an address of a page, which holds a token.
 """
 
-import base64
-import hashlib
 import sys
 import traceback
 from http import HTTPStatus
-from importlib.resources import files
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, make_response, render_template, request
@@ -21,13 +19,20 @@ from app.clock import Clock
 from app.errors import ReconfirmError
 from app.inbox import Inbox
 from app.links import Links
+from app.returns import Returns
 from app.store.database import Database
+from app.web import mailbox as mailboxes
 from app.web.answers import Answers
 from app.web.api import Api
+from app.web.api.keys import Keys
 from app.web.api.limits import Limits
-from app.web.inbound import Inbound
+from app.web.inbound import Inbound, Mailers
+from app.web.mailbox import Mailbox
+from app.web.policies import Policies
 from app.web.problems import FOR_SYSTEMS, problem_of, problem_response
-from app.web.words import Speaker, speaks
+from app.web.style import STYLE, TEMPLATES, allowing, digest
+from app.web.tongues import offered, spoken
+from app.web.words import Speaker
 
 LARGEST_BODY = 16 * 1024
 ERRORS = {
@@ -37,8 +42,6 @@ ERRORS = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "too_large",
 }
 """Errors with words of their own; other 4xx are `bad_request`, everything else `failed`."""
-TEMPLATES = files("app.web").joinpath("templates")
-STYLE = TEMPLATES.joinpath("page.css").read_text("utf-8").strip()
 DOCS_STYLE = TEMPLATES.joinpath("docs.css").read_text("utf-8").strip()
 
 
@@ -51,11 +54,13 @@ def create_app(  # noqa: PLR0913 - everything the parts need
     metrics_token: str | None = None,
     redis_url: str | None = None,
     limited: bool | Limits = True,
+    mailbox: Path | None = None,
 ) -> Flask:
     """Make the web application; `base_url` is the address that people reach it at.
 
     `metrics_token` opens /metrics to other machines; `redis_url` is what /readyz asks as well;
-    not `limited`, a key may call as often as it likes: for measuring only.
+    not `limited`, a key may call as often as it likes: for measuring only. `mailbox` is the Maildir
+    that /mailbox shows: for test mode only, since it asks for no sign-in.
     """
     app = Flask("app.web", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
@@ -66,7 +71,16 @@ def create_app(  # noqa: PLR0913 - everything the parts need
     app.jinja_env.globals["docs_style"] = Markup(DOCS_STYLE)  # noqa: S704 - our own file
     base = urlsplit(base_url)
     app.register_blueprint(Answers(database, clock, links, base.path.rstrip("/")).blueprint())
-    app.register_blueprint(Inbound(Inbox(database, clock)).blueprint())
+    app.register_blueprint(Policies(database, clock, base.path.rstrip("/")).blueprint())
+    if mailbox is not None:
+        styles = f"{digest(STYLE)} {digest(mailboxes.STYLE)}"
+        shown = Mailbox(mailbox, database, links, base.path.rstrip("/"), styles)
+        app.jinja_env.globals["mailbox_style"] = Markup(mailboxes.STYLE)  # noqa: S704 - our own
+        app.register_blueprint(shown.blueprint())
+    inbox = Inbox(database, clock)
+    app.register_blueprint(Inbound(inbox).blueprint())
+    returns = Returns(database, clock, links)
+    app.register_blueprint(Mailers(returns, inbox, Keys(database)).blueprint())
     limits = Limits() if limited is True else limited or None
     Api(database, clock, links, base_url, metrics_token, redis_url, limits).register(app)
     app.add_url_rule("/healthz", view_func=healthz)
@@ -124,8 +138,11 @@ def failed(error: Exception) -> Response:
 
 
 def _error_page(what: str, status: int) -> Response:
-    tongue = speaks(*(tag for tag, quality in request.accept_languages if quality))
-    text = render_template("error.html", tongue=tongue, say=Speaker(tongue, {}), what=what)
+    tongue = spoken()
+    said = Speaker(tongue, {})
+    text = render_template(
+        "error.html", tongue=tongue, tongues=offered(tongue), say=said, what=what
+    )
     return make_response(text, status)
 
 
@@ -136,18 +153,10 @@ def _plain(text: str) -> Response:
 # --- headers -------------------------------------------------------------------------------
 
 
-def _digest(style: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'"
-
-
 def _harden(app: Flask, *, https: bool) -> None:
     """Put the headers on every answer; style sheets are allowed by the hash of their very text."""
-    digests = " ".join(_digest(style) for style in (STYLE, DOCS_STYLE))
     headers = {
-        "Content-Security-Policy": (
-            f"default-src 'none'; style-src {digests}; form-action 'self';"
-            " frame-ancestors 'none'; base-uri 'none'"
-        ),
+        "Content-Security-Policy": allowing(digest(STYLE), digest(DOCS_STYLE)),
         "Referrer-Policy": "no-referrer",
         "Cache-Control": "no-store",
         "X-Content-Type-Options": "nosniff",
@@ -159,7 +168,8 @@ def _harden(app: Flask, *, https: bool) -> None:
         headers["Strict-Transport-Security"] = "max-age=31536000"
 
     def harden(response: Response) -> Response:
-        response.headers.update(headers)
+        for name, value in headers.items():
+            response.headers.setdefault(name, value)
         return response
 
     app.after_request(harden)

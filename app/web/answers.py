@@ -12,21 +12,38 @@ from werkzeug.exceptions import BadRequest, Gone, HTTPException, InternalServerE
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.clock import Clock
+from app.engine import reviews
 from app.engine.door import Door
 from app.engine.look import Look, look
-from app.lifecycle.case import Answer, Event, StopReminders, Verdict, Word
+from app.lifecycle.case import (
+    Answer,
+    AskReview,
+    Concern,
+    Event,
+    Reach,
+    StopReminders,
+    Verdict,
+    Word,
+)
 from app.links import Links
+from app.returns import Returns
 from app.store.database import Database
 from app.web.story import speaker, tell
-from app.web.words import sentences, speaks
+from app.web.style import wear, worn
+from app.web.tongues import kept, offered, spoken
+from app.web.words import sentences
 from app.world.mail.draft import FALLBACK, Tongue
 
 ACTOR = "subscriber"
 IN_USE = "in_use"
+REVIEW = "review"
+"""What the form says that wants a person to look; it is no answer."""
 NOTHING_CHANGED = frozenset(
     {Verdict.OLDER_ROUND, Verdict.TOO_LATE, Verdict.ENDED, Verdict.NOTHING_OPEN}
 )
 """Verdicts that the page explains; of all others the round itself tells."""
+REACHED = frozenset({Verdict.APPLIED, Verdict.UNCHANGED})
+"""Verdicts on an answer that is somebody's of today: what they answered has reached them."""
 
 
 class NotUnderstood(BadRequest):
@@ -62,20 +79,23 @@ class Answers:
 
     def show(self, token: str) -> Response:
         """Show what a round stands at, and why a click just now changed nothing."""
-        return self._page(token, self._seen(token), _explained(request.args.get("so", "")))
+        so = request.args.get("so", "")
+        return self._page(token, self._seen(token), _explained(so), so)
 
     def answer(self, token: str) -> AnyResponse:
-        """Take an answer, and send back to the page."""
+        """Take an answer, or the wish for a person to look, and send back to the page."""
         seen = self._seen(token)
         said = _read_answer(token, seen.round.number)
+        word = said.word if isinstance(said, Answer) else REVIEW
         verdict = self._apply(seen, said)
-        return self._back(token, f"?so={said.word}-{verdict}" if verdict in NOTHING_CHANGED else "")
+        so = f"{word}-{verdict}" if verdict in NOTHING_CHANGED else ""
+        return redirect(kept(self._address(token), so=so), 303)
 
     def not_understood(self, error: HTTPException) -> Response:
         """Show the page again after a form that is not one of its own."""
         if not isinstance(error, NotUnderstood):
             raise error
-        page = self._page(error.token, self._seen(error.token), "notice.not_understood")
+        page = self._page(error.token, self._seen(error.token), "notice.not_understood", "")
         page.status_code = 400
         return page
 
@@ -93,9 +113,11 @@ class Answers:
             title=f"title.{name}",
             lead=f"lead.{name}",
             quiet=quiet,
-            address=self._address(token),
+            tongues=offered(tongue),
+            style=worn(seen.seller.color)[0],
+            **self._addresses(token, seen),
         )
-        return _in(tongue, text)
+        return wear(_in(tongue, text), seen.seller.color)
 
     def one_click(self, token: str) -> AnyResponse:
         """Stop reminders of one round (RFC 8058); it neither keeps nor cancels."""
@@ -104,7 +126,7 @@ class Answers:
             raise NotUnderstood(token)
         self._apply(seen, StopReminders(seen.round.number))
         if request.form.get("from") == "page":
-            return self._back(token, "/one-click")
+            return redirect(kept(f"{self._address(token)}/one-click"), 303)
         tongue = _tongue(seen)
         done = _in(tongue, f"{sentences(tongue.folder)['plain.one_click']}\n")
         done.mimetype = "text/plain"
@@ -127,13 +149,25 @@ class Answers:
         return seen
 
     def _apply(self, seen: Look, event: Event) -> Verdict:
-        door = Door(self.database, self.clock)
-        replies = door.apply(seen.seller.key, [(seen.case.subscription.id, event)], ACTOR)
-        if replies[0].verdict is Verdict.FAILED:
+        key, subscription = seen.seller.key, seen.case.subscription.id
+        if isinstance(event, AskReview):
+            reply = reviews.ask(self.database, self.clock, key, subscription, event)
+        else:
+            door = Door(self.database, self.clock)
+            reply = door.apply(key, [(subscription, event)], ACTOR)[0]
+        if reply.verdict is Verdict.FAILED:
             raise InternalServerError
-        return replies[0].verdict
+        if isinstance(event, Answer) and reply.verdict in REACHED:
+            self._reached(seen)
+        return reply.verdict
 
-    def _page(self, token: str, seen: Look, notice: str) -> Response:
+    def _reached(self, seen: Look) -> None:
+        """Note that a notice has reached who was thought not to be reached."""
+        if seen.case.reach is Reach.BOUNCED:
+            returns = Returns(self.database, self.clock, self.links)
+            returns.heard_from(seen.seller.key, seen.case.subscription.id, ACTOR)
+
+    def _page(self, token: str, seen: Look, notice: str, so: str) -> Response:
         tongue = _tongue(seen)
         text = render_template(
             "page.html",
@@ -141,21 +175,32 @@ class Answers:
             say=speaker(seen, tongue),
             page=tell(seen),
             notice=notice,
-            address=self._address(token),
+            concerns=list(Concern),
+            tongues=offered(tongue, so=so if notice else ""),
             support=_web_address(seen.seller.support_url),
+            style=worn(seen.seller.color)[0],
+            **self._addresses(token, seen),
         )
-        return _in(tongue, text)
+        return wear(_in(tongue, text), seen.seller.color)
 
     def _address(self, token: str) -> str:
         return f"{self.path}/a/{token}"
 
-    def _back(self, token: str, rest: str) -> AnyResponse:
-        return redirect(f"{self._address(token)}{rest}", 303)
+    def _addresses(self, token: str, seen: Look) -> dict[str, str]:
+        """Give the addresses that a page leads to, in the language chosen."""
+        address = self._address(token)
+        return {
+            "address": kept(address),
+            "one_click": kept(f"{address}/one-click"),
+            "rules": kept(f"{self.path}/p/{seen.seller.key}"),
+        }
 
 
-def _read_answer(token: str, number: int) -> Answer:
+def _read_answer(token: str, number: int) -> Answer | AskReview:
     """Read the form; anything but exactly one known answer is not understood."""
     words, reasons = request.form.getlist("answer"), request.form.getlist("reason")
+    if words == [REVIEW] and len(reasons) == 1 and reasons[0] in frozenset(Concern):
+        return AskReview(number, Concern(reasons[0]))
     if len(words) != 1 or words[0] not in frozenset(Word):
         raise NotUnderstood(token)
     word = Word(words[0])
@@ -167,7 +212,7 @@ def _read_answer(token: str, number: int) -> Answer:
 def _explained(so: str) -> str:
     """Give the sentence for an answer that changed nothing, named as `keep-too_late`."""
     word, _, verdict = so.partition("-")
-    if word not in frozenset(Word) or verdict not in NOTHING_CHANGED:
+    if word not in (*Word, REVIEW) or verdict not in NOTHING_CHANGED:
         return ""
     known = sentences(FALLBACK)
     wanted = (f"notice.{so}", f"notice.{verdict}", "notice.nothing_changed")
@@ -175,8 +220,7 @@ def _explained(so: str) -> str:
 
 
 def _tongue(seen: Look) -> Tongue:
-    accepted = [tag for tag, quality in request.accept_languages if quality]
-    return speaks(seen.language, *accepted, seen.seller.locale)
+    return spoken(seen.language, seen.seller.locale)
 
 
 def _in(tongue: Tongue, text: str) -> Response:

@@ -1,4 +1,4 @@
-"""The demo's window: what the year came to, its mailbox, and the story of each subscriber.
+"""The demo's window: what the year came to, and the story of each subscriber.
 
 It stands beside the service and only reads. Whoever opens a mail here and clicks in it lands on
 the real page of the running service.
@@ -6,14 +6,9 @@ the real page of the running service.
 
 import base64
 import hashlib
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email import message_from_bytes, policy
-from email.message import EmailMessage
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, abort, render_template, request
@@ -28,7 +23,6 @@ from app.store.database import Database
 from app.world.mail.say import money
 
 A_PAGE = 40
-SAFE_NAME = re.compile(r"[\w.@+-]{1,240}")
 STYLE = "\n".join(
     files("app.web").joinpath("templates", name).read_text("utf-8").strip()
     for name in ("page.css", "lookout/lookout.css")
@@ -73,13 +67,12 @@ WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What the demo shows: its service, its mailbox, and how to count what came of it."""
+    """What the demo shows: its service, and how to count what came of it."""
 
     database: Database
     clock: Clock
     links: Links
     product: str
-    mailbox: Path
     service: str
     summary: Callable[[], dict[str, Any]]
 
@@ -94,9 +87,6 @@ class Window:
             "words": WORDS,
         }
         app.add_url_rule("/", view_func=self.index)
-        app.add_url_rule("/mail", view_func=self.mails)
-        app.add_url_rule("/mail/<name>", view_func=self.mail)
-        app.add_url_rule("/mail/<name>/html", view_func=self.mail_html)
         app.add_url_rule("/people", view_func=self.people)
         app.add_url_rule("/people/<name>", view_func=self.person)
         app.after_request(_harden)
@@ -120,37 +110,6 @@ class Window:
             answer_page=self._open_question(),
             today=self.clock.now(),
         )
-
-    def mails(self) -> str:
-        """List the newest mails."""
-        page = max(1, request.args.get("page", 1, int))
-        paths = self._newest_first()
-        shown = paths[(page - 1) * A_PAGE : page * A_PAGE]
-        return render_template(
-            "lookout/mails.html",
-            mails=[(path.name, _read(path)) for path in shown],
-            page=page,
-            more=len(paths) > page * A_PAGE,
-            many=len(paths),
-        )
-
-    def mail(self, name: str) -> str:
-        """Show one mail, as its reader sees it and as text."""
-        message = _read(self._path(name))
-        return render_template(
-            "lookout/mail.html", name=name, mail=message, text=_part(message, "plain")
-        )
-
-    def mail_html(self, name: str) -> Response:
-        """Give the HTML part of a mail, to be shown in a frame."""
-        text = _part(_read(self._path(name)), "html")
-        # Its links lead out of the frame: the pages of people let themselves be framed by nobody.
-        text = text.replace("<head>", '<head><base target="_top">', 1)
-        answer = Response(text, mimetype="text/html")
-        answer.headers["Content-Security-Policy"] = (
-            "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"
-        )
-        return answer
 
     def people(self) -> str:
         """List subscribers by what happened to them."""
@@ -182,44 +141,16 @@ class Window:
             waiting = lookout.waiting(connection, product.id)
         return self.links.answer_url(*waiting) if waiting else None
 
-    # --- the mailbox -------------------------------------------------------------------------
-
-    def _newest_first(self) -> list[Path]:
-        new = self.mailbox / "new"
-        paths = [*new.iterdir()] if new.exists() else []
-        return sorted(paths, key=lambda each: each.stat().st_mtime_ns, reverse=True)
-
-    def _path(self, name: str) -> Path:
-        path = self.mailbox / "new" / name
-        if not SAFE_NAME.fullmatch(name) or not path.is_file():
-            abort(404)
-        return path
-
-
-def _read(path: Path) -> EmailMessage:
-    return message_from_bytes(path.read_bytes(), policy=policy.default)
-
-
-def _part(message: EmailMessage, kind: str) -> str:
-    body = message.get_body((kind,))
-    return str(body.get_content()) if body else ""
-
 
 def _amounts(by_currency: dict[str, int]) -> list[str]:
     return [money(minor, currency, "en") for currency, minor in by_currency.items() if minor]
-
-
-def written(moment: datetime) -> str:
-    """Write a moment of the story."""
-    return f"{moment.astimezone(UTC):%d %b %Y, %H:%M}"
 
 
 def _harden(response: Response) -> Response:
     digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
     response.headers.setdefault(
         "Content-Security-Policy",
-        f"default-src 'none'; style-src 'sha256-{digest}'; frame-src 'self';"
-        " frame-ancestors 'self'; base-uri 'none'",
+        f"default-src 'none'; style-src 'sha256-{digest}'; frame-ancestors 'self'; base-uri 'none'",
     )
     response.headers["Referrer-Policy"] = "no-referrer"
     response.headers["X-Content-Type-Options"] = "nosniff"

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from app.engine.look import Look
 from app.lifecycle.answers import STILL_ASKABLE, YES
-from app.lifecycle.case import TEN_MINUTES, Act, ActState, Outcome, Stage, Word
+from app.lifecycle.case import TEN_MINUTES, TEN_SECONDS, Act, ActState, Outcome, Stage, Word
 from app.web.words import Speaker
 from app.world.mail import say
 from app.world.mail.draft import Tongue
@@ -51,7 +51,8 @@ class Page:
     """A whole page, in names of sentences.
 
     `choice` are the answers of equal weight; `wait` asks to let ten seconds pass before them;
-    `facts` are pairs of a name and a value; `reminders` offers to stop them.
+    `facts` are pairs of a name and a value; `reminders` offers to stop them. `looked_at` says what
+    came of the wish that a person looks, and `review` offers it.
     """
 
     title: str
@@ -63,6 +64,8 @@ class Page:
     facts: tuple[tuple[str, str], ...] = ()
     blocks: tuple[Block, ...] = ()
     reminders: bool = False
+    looked_at: Block | None = None
+    review: bool = False
 
 
 UNDO = Button("undo", "button.undo")
@@ -74,6 +77,7 @@ CANCEL_ANEW = Button("cancel", "button.cancel_instead")
 CANCEL_AFTER_ALL = Button("cancel", "button.cancel_after_all")
 STAY_CANCELED = Button("cancel", "button.stay_canceled")
 FOR_GOOD = Button("cancel", "button.cancel_for_good", "button.cancel_for_good_hint")
+OVER = frozenset({Stage.ERASING, Stage.ERASED})
 DATA_STAYS = Block("heading.data", ("text.data_stays",))
 
 
@@ -81,6 +85,13 @@ def tell(look: Look) -> Page:
     """Say what the page of a round shows."""
     if not look.latest:
         return _older(look)
+    page = _told(look)
+    if look.round.stage in OVER or look.round.outcome is Outcome.ERASED:
+        return page
+    return replace(page, looked_at=_looked_at(look), review=look.round.review_at is None)
+
+
+def _told(look: Look) -> Page:
     current = look.round
     if not current.open:
         return _closed(look)
@@ -100,6 +111,29 @@ def _older(look: Look) -> Page:
     return Page("title.older", (f"came_to.{came_to}", "lead.older", "lead.older_next"))
 
 
+# --- before a person -------------------------------------------------------------------------
+
+
+def _looked_at(look: Look) -> Block | None:
+    """Say that a person is to look, and what happens meanwhile; or what the last one found."""
+    if look.round.review_at is not None:
+        return Block("heading.looked_at", ("text.review_open", f"text.review_{_meanwhile(look)}"))
+    if look.found is None:
+        return None
+    return Block("heading.found", (f"text.found_{look.found.outcome}",))
+
+
+def _meanwhile(look: Look) -> str:
+    current = look.round
+    if not current.open:
+        return "closed" if look.charged else "still"
+    if current.word is not None and (current.act is not None or current.stage is Stage.ASKED):
+        return "chosen"
+    if current.act is not None:
+        return "told"
+    return "asked" if current.stage is Stage.ASKED else "stopped"
+
+
 # --- asked ---------------------------------------------------------------------------------
 
 
@@ -116,13 +150,19 @@ def _asked(look: Look) -> Page:
         aside=Block("", ("text.in_use",), (IN_USE,)),
         facts=(*_price_facts(look), *_answer_facts(look)),
         blocks=(*_silence(look), _data_if_asked(look)),
-        reminders=not current.quiet and not look.late and current.act is None,
+        reminders=_reminded(look),
     )
     if _doubted(look):
-        return replace(page, title="title.doubted", lead=("lead.doubted",), wait=True)
+        return _doubting(look, page)
     if current.act is not None:
         return _told_meanwhile(look, page)
     return page
+
+
+def _reminded(look: Look) -> bool:
+    current = look.round
+    calm = current.quiet or current.review_at is not None
+    return not calm and not look.late and current.act is None
 
 
 def _told_meanwhile(look: Look, page: Page) -> Page:
@@ -142,7 +182,8 @@ def _asked_lead(look: Look) -> str:
         return "lead.asked_late"
     if look.terms.on_no_answer == "nothing":
         return "lead.asked_nothing"
-    return f"lead.asked_{look.terms.on_no_answer}" if look.answer_day else "lead.asked_undated"
+    undated = look.answer_day is None or look.round.review_at is not None
+    return "lead.asked_undated" if undated else f"lead.asked_{look.terms.on_no_answer}"
 
 
 def _silence(look: Look) -> tuple[Block, ...]:
@@ -150,6 +191,8 @@ def _silence(look: Look) -> tuple[Block, ...]:
     if what == "nothing":
         return (Block("heading.silence", ("text.silence_nothing",)),)
     if look.answer_day is None or look.late or look.round.act is not None:
+        return ()
+    if look.round.review_at is not None:  # what is said of the person to look says it
         return ()
     texts = [f"text.silence_{what}", *_still_charged(look)]
     quiet = ["text.reminders_off"] if look.round.quiet else []
@@ -165,7 +208,7 @@ def _still_charged(look: Look) -> tuple[str, ...]:
 def _data_if_asked(look: Look) -> Block:
     if look.erase_if_canceled is None:
         return DATA_STAYS
-    both = look.erase_if_silent is not None
+    both = look.erase_if_silent is not None and look.round.review_at is None
     return Block("heading.data", ("text.data_both" if both else "text.data_canceled",))
 
 
@@ -321,7 +364,17 @@ def _canceled_and_usable(look: Look) -> Page:
 def _doubting(look: Look, page: Page) -> Page:
     if not _doubted(look):
         return page
-    return replace(page, title="title.doubted", lead=("lead.doubted",), wait=True)
+    return replace(page, title="title.doubted", lead=(_doubted_lead(look),), wait=True)
+
+
+def _doubted_lead(look: Look) -> str:
+    """Say why the last answers do not count: they contradict, or none can have read the mail."""
+    asked, until = look.round.asked_at, look.round.doubted_until
+    if asked is None or until is None:
+        early = asked is None
+    else:
+        early = asked < until - TEN_SECONDS <= asked + TEN_SECONDS
+    return "lead.doubted_early" if early else "lead.doubted"
 
 
 # --- closed --------------------------------------------------------------------------------
@@ -391,6 +444,7 @@ def _price_facts(look: Look) -> tuple[tuple[str, str], ...]:
 
 def _answer_facts(look: Look) -> tuple[tuple[str, str], ...]:
     dated = look.answer_day is not None and look.terms.on_no_answer != "nothing"
+    dated = dated and look.round.review_at is None
     return (("fact.answer_by", "value.answer_by"),) if dated and not look.late else ()
 
 
@@ -432,6 +486,8 @@ def speaker(look: Look, tongue: Tongue) -> Speaker:
         "act_at": current.act_at,
         "decided_at": current.decided_at,
         "closed_at": current.closed_at,
+        "review_at": current.review_at,
+        "found_at": look.found and look.found.at,
         "undo_until": current.closed_at and current.closed_at + TEN_MINUTES,
     }
     days = {

@@ -6,6 +6,7 @@ shapes.py         what goes in and out, as types: read by, documented from
 usage.py          usage as JSON and NDJSON; cloudevents.py the same as CloudEvents
 subscriptions.py  lists, one, and its story; cursors.py how lists go on
 answers.py        what people answered inside the product's own app
+reviews.py        cases that subscribers want a person to look at
 feedback.py       notices that came back, or drew a complaint
 limits.py         how many calls a key may make
 document.py       OpenAPI, from the routes and shapes; pages.py the same for people
@@ -20,6 +21,7 @@ from flask_limiter import RateLimitExceeded
 
 from app.clock import Clock
 from app.links import Links
+from app.returns import Returns
 from app.store.database import Database
 from app.usage import Intake
 from app.web.api.answers import AnswerCalls
@@ -30,6 +32,7 @@ from app.web.api.keys import Keys
 from app.web.api.limits import Limits, too_many
 from app.web.api.metrics import Metrics
 from app.web.api.pages import register_docs
+from app.web.api.reviews import ReviewCalls
 from app.web.api.subscriptions import SubscriptionCalls
 from app.web.api.usage import UsageCalls
 from app.web.problems import problem_response
@@ -76,7 +79,11 @@ class Api:
         routes.add_url_rule(f"{one}/timeline", "timeline", reads.timeline)
         answers = AnswerCalls(self.database, self.clock)
         routes.add_url_rule(f"{one}/answer", "answer", answers.take, methods=["POST"])
-        feedback = FeedbackCalls(self.database, self.clock, self.links)
+        reviews = ReviewCalls(self.database, self.clock)
+        routes.add_url_rule("/reviews", "reviews", reviews.page)
+        routes.add_url_rule("/reviews/<review>", "review", reviews.show)
+        routes.add_url_rule("/reviews/<review>/done", "review_done", reviews.done, methods=["POST"])
+        feedback = FeedbackCalls(Returns(self.database, self.clock, self.links))
         routes.add_url_rule("/feedback", "feedback", feedback.take, methods=["POST"])
         return routes
 

@@ -19,6 +19,7 @@ from app.web.problems import KINDS, MEDIA_TYPE
 TAGS = {
     "usage": "Usage and feedback",
     "subscriptions": "Subscriptions",
+    "reviews": "Cases before a person",
     "webhooks": "Webhooks in",
     "running": "Running it",
 }
@@ -27,7 +28,13 @@ SECURITY: Mapping[str, Mapping[str, Any]] = {
         "type": "http",
         "scheme": "bearer",
         "description": "A key of one product, rk_…, as `reconfirm apikey create` prints it once."
-        " Its scope is usage (usage and feedback), read (every GET) or manage (everything).",
+        " Its scope is usage (usage and feedback), feedback, read (every GET) or manage"
+        " (everything).",
+    },
+    "login": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "Any name, and a key of scope feedback of this product as its password.",
     },
     "signature": {
         "type": "apiKey",
@@ -108,7 +115,7 @@ def _operation(each: Operation, schemas: _Schemas) -> dict[str, Any]:
         "parameters": [_parameter(one) for one in each.parameters],
         "responses": {"200": _given(each, schemas)} | _problems(each),
     }
-    if each.scope in ("usage", "read", "manage"):
+    if each.scope in ("usage", "feedback", "read", "manage"):
         told["x-scope"] = each.scope
     if each.bodies:
         content = {body.kind: _content(body, schemas) for body in each.bodies}
@@ -119,7 +126,7 @@ def _operation(each: Operation, schemas: _Schemas) -> dict[str, Any]:
 def _security(each: Operation) -> list[dict[str, list[str]]]:
     if each.scope is None:
         return []
-    name = each.scope if each.scope in ("signature", "theirs", "metrics") else "key"
+    name = each.scope if each.scope in SECURITY else "key"
     return [{name: []}, {}] if name == "metrics" else [{name: []}]
 
 

@@ -1,6 +1,7 @@
 """What the API does, call by call, in words and examples: what the document is made of.
 
-`inbound_operations` has those of the webhooks taken in, one for each billing system that sends any.
+`inbound_operations` has those of the webhooks taken in, one for each billing system or mail
+provider that sends any.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,11 +13,13 @@ from app.usage import LONGEST_NAME
 from app.web.api import shapes
 from app.web.api.bodies import JSON, NDJSON
 from app.web.api.cloudevents import BATCH, ONE
+from app.web.api.reviews import STATES as STATES_OF_REVIEWS
 from app.web.api.subscriptions import MOST_LISTED, STAGES, USUALLY_LISTED
 from app.web.problems import KINDS
 from app.world import billing
+from app.world.returns import providers
 
-Scope = Literal["usage", "read", "manage", "signature", "theirs", "metrics"]
+Scope = Literal["usage", "feedback", "read", "manage", "signature", "theirs", "login", "metrics"]
 KEYED = ("unauthorized", "forbidden", "not-found", "too-many-requests", "internal-server-error")
 BODIED = (
     "malformed-json",
@@ -34,6 +37,14 @@ INBOUND = (
     "unreadable",
     "internal-server-error",
     "not-applied",
+)
+MAILED = (
+    "bad-request",
+    "unauthorized",
+    "request-entity-too-large",
+    "content-encoding",
+    "invalid-body",
+    "internal-server-error",
 )
 DAY = {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}$"}
 ROOT = "/v1/products/{product}"
@@ -175,9 +186,23 @@ ENTRY = {
 }
 
 
+REVIEW = {
+    "id": 7,
+    "subscription": "sub_1",
+    "round": 1,
+    "asked_at": "2026-08-23T08:57:25Z",
+    "reason": "wrong_charge",
+    "state": "open",
+    "done_at": None,
+    "done_by": None,
+    "outcome": None,
+}
+
+
 def operations() -> tuple[Operation, ...]:
     """Give every operation of the service that a system calls."""
-    return (*_usage(), *_subscriptions(), *_telling(), *inbound_operations(), *_running())
+    told = (*_usage(), *_subscriptions(), *_telling(), *_reviews())
+    return (*told, *inbound_operations(), *_running())
 
 
 def _usage() -> tuple[Operation, ...]:
@@ -309,8 +334,9 @@ def _telling() -> tuple[Operation, ...]:
             " brackets, or by the subscription. `bounced` means that it came back for good: soft"
             " bounces are not taken, since what is tried again has not come back. Silence of"
             " somebody who cannot be reached means nothing any more, and a new address from billing"
-            " makes them reachable again. Each event is judged on its own.",
-            "usage",
+            " makes them reachable again. Each event is judged on its own; a bounce of an earlier"
+            " round's notice changes nothing.",
+            "feedback",
             shapes.FeedbackResult,
             done,
             (*KEYED, *BODIED, *PARAMETERS),
@@ -321,10 +347,84 @@ def _telling() -> tuple[Operation, ...]:
     )
 
 
+def _reviews() -> tuple[Operation, ...]:
+    states = {"type": "string", "enum": list(STATES_OF_REVIEWS), "default": "open"}
+    number = Parameter("review", "The number of the case.", {"type": "string"}, "path")
+    done = {"state": "done", "done_by": "api:1", "outcome": "as_it_should_be"}
+    return (
+        Operation(
+            "get",
+            f"{ROOT}/reviews",
+            "listReviews",
+            "List the cases that subscribers want a person to look at",
+            "Those in one state, the one that has waited longest first. While a case is open"
+            " nothing follows from silence: nobody is suspended or canceled for not answering, and"
+            " nobody is asked anew. Reasons are codes; nothing in it names a person.",
+            "read",
+            shapes.Reviews,
+            {"reviews": [REVIEW], "next_cursor": None},
+            (*KEYED, *PARAMETERS, "bad-cursor"),
+            (PRODUCT, Parameter("state", "Only those in this state.", states), LIMIT, CURSOR),
+            tag="reviews",
+        ),
+        Operation(
+            "get",
+            f"{ROOT}/reviews/{{review}}",
+            "getReview",
+            "Show one case",
+            "The subscription's own call, and its timeline, say the rest.",
+            "read",
+            shapes.Review,
+            REVIEW,
+            (*KEYED, *PARAMETERS),
+            (PRODUCT, number),
+            tag="reviews",
+        ),
+        Operation(
+            "post",
+            f"{ROOT}/reviews/{{review}}/done",
+            "finishReview",
+            "Say what a person found",
+            "The case goes on, and no deadline of it falls sooner than three days from now. The"
+            " subscriber's page says what was found. A case that is not open any more is a"
+            " conflict, so no Idempotency-Key is needed.",
+            "manage",
+            shapes.Review,
+            REVIEW | done | {"done_at": "2026-08-24T10:00:00Z"},
+            (*KEYED, *BODIED, *PARAMETERS, "conflict", "refused"),
+            (PRODUCT, number),
+            (Body(JSON, shapes.ReviewDone, {"outcome": "as_it_should_be"}),),
+            tag="reviews",
+        ),
+    )
+
+
 def inbound_operations() -> tuple[Operation, ...]:
-    """Give the webhooks that billing systems call: one operation each."""
+    """Give the webhooks that billing systems and mail providers call: one operation each."""
     others = [name for name in billing.names() if name != STANDARD and speaks(name)]
-    return (_standard(), *(_message_of(name) for name in others))
+    mailers = (_mail_of(name) for name in providers.names())
+    return (_standard(), *(_message_of(name) for name in others), *mailers)
+
+
+def _mail_of(name: str) -> Operation:
+    provider = providers.provider(name)
+    return Operation(
+        "post",
+        f"/webhooks/{{product}}/mail/{name}",
+        f"{name}MailWebhook",
+        f"Take in what {provider.title} tells of bounces and complaints",
+        f"The calls of {provider.title}, as they come. The login of the address has a key of scope"
+        " feedback as its password. A bounce for good and a complaint count as in recordFeedback,"
+        " for the notice whose Message-ID comes back with them; all else is `ignored`. Telling it"
+        " again is harmless. docs/bounces.md says what to set where.",
+        "login",
+        shapes.MailWebhookResult,
+        {"result": "applied"},
+        MAILED,
+        (PRODUCT,),
+        (Body(JSON, {"type": "object"}, dict(provider.example)),),
+        tag="webhooks",
+    )
 
 
 def _message_of(name: str) -> Operation:

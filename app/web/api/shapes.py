@@ -173,6 +173,45 @@ class Timeline(Struct):
     next_cursor: str | None
 
 
+# --- cases before a person ---------------------------------------------------------------------
+
+ReviewState = Literal["open", "done", "withdrawn"]
+Outcome = Annotated[
+    Literal["put_right", "as_it_should_be", "settled_directly"],
+    Meta(description="What a person found; the subscriber's page says it in words."),
+]
+
+
+class Review(Struct, kw_only=True):
+    """A case that its subscriber wants a person to look at.
+
+    While it is open nothing follows from silence. `withdrawn` is what a robot had asked for.
+    """
+
+    id: int
+    subscription: str
+    round: int
+    asked_at: Moment
+    reason: Literal["wrong_charge", "in_use", "not_mine", "other"]
+    state: ReviewState
+    done_at: Moment | None
+    done_by: str | None
+    outcome: Outcome | None
+
+
+class Reviews(Struct):
+    """A page of a list; `next_cursor` leads on and is null on the last page."""
+
+    reviews: list[Review]
+    next_cursor: str | None
+
+
+class ReviewDone(Strict):
+    """What a person found who looked at a case."""
+
+    outcome: Outcome
+
+
 # --- answers and feedback ---------------------------------------------------------------------
 
 
@@ -220,6 +259,16 @@ class WebhookResult(Struct):
     """What became of a webhook."""
 
     result: Literal["applied", "duplicate", "stale", "ignored"]
+
+
+class MailWebhookResult(Struct):
+    """What became of a mail provider's webhook.
+
+    `ignored`: nothing that came back for good, or of a notice that does not matter any more;
+    `kept`: for an operator, who finds it in the inbox.
+    """
+
+    result: Literal["applied", "unchanged", "ignored", "kept"]
 
 
 class ProblemBody(Struct):

@@ -51,7 +51,7 @@ class SubscriptionCalls:
     def page(self, product: str) -> ResponseReturnValue:
         """List subscriptions, all or those of a stage."""
         only_parameters("stage", "limit", "cursor")
-        stage, limit = _stage(), _limit()
+        stage, limit = _stage(), limit_asked_for()
         with self.database.transaction() as connection:
             found = products.load(connection, product)
             page, cursor = _page(connection, found.id, stage, limit)
@@ -79,7 +79,7 @@ class SubscriptionCalls:
     def timeline(self, product: str, subscription: str) -> ResponseReturnValue:
         """Tell the story of one."""
         only_parameters("limit", "cursor")
-        limit, of = _limit(), f"timeline {subscription}"
+        limit, of = limit_asked_for(), f"timeline {subscription}"
         with self.database.transaction() as connection:
             product_id = products.row_of(connection, product).id
             sid = present(connection, product_id, subscription)
@@ -184,7 +184,8 @@ def _stage() -> str | None:
     return stage
 
 
-def _limit() -> int:
+def limit_asked_for() -> int:
+    """Give how many a list is to give; 422 where the parameter is not a number it may be."""
     text = request.args.get("limit", str(USUALLY_LISTED))
     digits = text.isascii() and text.isdigit() and len(text) <= len(str(MOST_LISTED))
     if not digits or not 1 <= int(text) <= MOST_LISTED:

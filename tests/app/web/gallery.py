@@ -5,8 +5,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from app.engine import reviews
 from app.engine.effects import Effects
-from app.lifecycle.case import Declined, Lane, Reach, StopReminders, Undelivered
+from app.lifecycle.case import (
+    AskReview,
+    Concern,
+    Declined,
+    Finding,
+    Lane,
+    Reach,
+    StopReminders,
+    Undelivered,
+)
+from tests.probe import rows
 from tests.snapshot import Snapshot
 from tests.world import YEAR, Town, row
 
@@ -96,6 +107,20 @@ def bounces(town: Town) -> None:
 
 def stops_reminders(town: Town) -> None:
     town.tell(NAME, StopReminders(1))
+
+
+def wants_a_look(town: Town) -> None:
+    """Have a person look at the case, an hour after the last that happened."""
+    town.clock.advance(timedelta(hours=1))
+    event = AskReview(1, Concern.WRONG_CHARGE)
+    reviews.ask(town.database, town.clock, town.key, town.id_of(NAME), event)
+
+
+def is_looked_at(town: Town) -> None:
+    number = int(rows(town.database, "select max(id) from review")[0][0])
+    town.clock.advance(DAY)
+    finding = Finding.AS_IT_SHOULD_BE
+    reviews.finish(town.database, town.clock, town.key, number, finding, "cli:eve")
 
 
 def uses_it(town: Town) -> None:
@@ -201,6 +226,17 @@ STATES: Mapping[str, State] = {
     "older_kept": State(after(says("keep"), passes(400 * DAY), hears, settles)),
     "older_returned": State(after(uses_it, passes(400 * DAY), hears, settles)),
     "older_by_billing": State(billing_says(status="canceled")),
+    # before a person
+    "asked_before_a_person": State(wants_a_look),
+    "asked_and_late_before_a_person": State(after(wants_a_look, a_month_later, settles)),
+    "silence_before_a_person": State(after(window_over, wants_a_look)),
+    "told_before_a_person": State(after(window_over, claims, wants_a_look)),
+    "chosen_before_a_person": State(after(wants_a_look, passes(MINUTE), says("cancel"))),
+    "suspended_before_a_person": State(after(suspended, wants_a_look)),
+    "kept_before_a_person": State(after(says("keep"), wants_a_look)),
+    "paused_before_a_person": State(after(billing_says(status="paused"), wants_a_look)),
+    "asked_and_looked_at": State(after(wants_a_look, is_looked_at)),
+    "answered_before_it_could_be_read": State(after(passes(timedelta(seconds=2)), says("keep"))),
     # names that want to be markup
     "hostile_plan": State(nothing, plan="<script>alert(1)</script>{{7*7}}{plan}"),
 }

@@ -19,6 +19,7 @@ FORMS = {
     "resume": {"answer": "resume"},
     "undo": {"answer": "undo"},
     "keep_data": {"answer": "keep_data"},
+    "review": {"answer": "review", "reason": "other"},
 }
 
 

@@ -34,7 +34,7 @@ def client(database: Database, clock: MovableClock, links: Links, tmp_path: Path
         town.clock.advance(DAY)
         town.hear()
         town.settle()
-    window = Window(database, clock, links, "tv", tmp_path, "http://127.0.0.1:8399", summary)
+    window = Window(database, clock, links, "tv", "http://127.0.0.1:8399", summary)
     return window.application().test_client()
 
 
@@ -49,18 +49,7 @@ def test_the_first_page_shows_the_year_the_money_and_a_page_to_answer(client: Fl
     assert "1,616" in page
     assert "€1,147.70" in page
     assert "http://127.0.0.1:8080/a/" in page
-
-
-def test_every_mail_can_be_read_as_its_reader_saw_it(client: FlaskClient, tmp_path: Path) -> None:
-    names = [path.name for path in (tmp_path / "new").iterdir()]
-    listed = text_of(client, "/mail")
-    assert names
-    for name in names:
-        assert f"/mail/{name}" in listed
-        assert "The same as text" in text_of(client, f"/mail/{name}")
-        html = client.get(f"/mail/{name}/html")
-        assert "</html>" in html.get_data(as_text=True)
-        assert "script" not in html.headers["Content-Security-Policy"]
+    assert "http://127.0.0.1:8399/mailbox" in page
 
 
 def test_people_are_found_by_what_happened_and_each_has_a_story(client: FlaskClient) -> None:
@@ -77,7 +66,7 @@ def test_every_step_of_the_funnel_leads_to_a_list(client: FlaskClient, what: str
 
 @pytest.mark.parametrize(
     "path",
-    ["/mail/..%2f..%2fetc%2fpasswd", "/mail/no-such-mail", "/people/nobody", "/mail/../x", "/x"],
+    ["/people/nobody", "/people/..%2f..%2fetc%2fpasswd", "/mail", "/x"],
 )
 def test_what_is_not_there_is_not_found(client: FlaskClient, path: str) -> None:
     assert client.get(path).status_code == 404
@@ -85,7 +74,7 @@ def test_what_is_not_there_is_not_found(client: FlaskClient, path: str) -> None:
 
 def test_looking_changes_nothing(client: FlaskClient, database: Database) -> None:
     before = fingerprint(database)
-    for path in ("/", "/mail", "/people", "/people/ada"):
+    for path in ("/", "/people", "/people/ada"):
         text_of(client, path)
     assert fingerprint(database) == before
     assert client.post("/").status_code == 405

@@ -9,6 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.engine.look import look
+from app.links import Links
 from app.store.database import Database
 from app.web import create_app
 from tests.app.web.conftest import BASE
@@ -17,6 +18,7 @@ from tests.app.web.test_showing import heading_of
 from tests.world import Town
 
 MANY = 2000
+TEN_THOUSAND = 10_000
 SEED = 20240901
 PATHS = ("/a/{token}", "/a/{token}/one-click", "/a/x", "/healthz", "/robots.txt", "/nowhere")
 
@@ -87,6 +89,57 @@ def test_every_token_that_names_nothing_gets_the_very_same_page(
     assert {reply.status_code for reply in replies} == {404}
     assert len({reply.data for reply in replies}) == 1
     assert heading_of(replies[0].text) == "This link does not work"
+
+
+def spellings(token: str, theirs: str, chance: random.Random) -> list[str]:
+    """Give the other ways to write a token that a program or a person may come upon."""
+    payload, _, signature = token.partition(".")
+    padded = payload + "=" * (-len(payload) % 4)
+    raw = base64.urlsafe_b64decode(padded)
+    far = signature.translate(str.maketrans("abcABC", "\u0430\uff42\u0441\u0391\u0412\u0421"))
+    return [
+        f"{padded}.{signature}",
+        f"{base64.b64encode(raw).decode()}.{signature}=",
+        f"{base64.b16encode(raw).decode()}.{signature}",
+        f"{payload}.{theirs.partition('.')[2]}",
+        f"{theirs.partition('.')[0]}.{signature}",
+        f"{payload}.{far}",
+        f"{payload}\u200b.{signature}",
+        f"{token}\n",
+        f" {token}",
+        f"{token}.{signature}",
+        f"{token}{token}",
+        token.upper(),
+        chance.choice(["..", "%2e%2e", "%00", "\u202e", "null", "undefined"]) + token,
+    ]
+
+
+def test_ten_thousand_mangled_tokens_get_one_answer_that_tells_nothing(
+    town: Town, browser: FlaskClient
+) -> None:
+    token = STATES["asked"].reach(town)
+    other = Links(["another-key-0123456789-0123456789-0123456789"], BASE)
+    theirs = other.answer_token(town.id_of("ann"), 1)
+    chance = random.Random(SEED)  # noqa: S311 - spreads, guards nothing
+    answers: dict[str, set[tuple[int, bytes]]] = {}
+
+    for number in range(TEN_THOUSAND):
+        wrong = chance.choice([mangled(token, chance), theirs, *spellings(token, theirs, chance)])
+        if wrong in ("", token):
+            continue
+        method = ("GET", "POST", "HEAD")[number % 3]
+        path = f"/a/{''.join(f'%{byte:02x}' for byte in wrong.encode())}"
+        path += "/one-click" if number % 5 == 0 else ""
+        reply = browser.open(path, method=method, data={"answer": "keep"})
+        answers.setdefault(method, set()).add((reply.status_code, reply.data))
+
+    assert {method: len(found) for method, found in answers.items()} == {
+        "GET": 1,
+        "POST": 1,
+        "HEAD": 1,
+    }
+    assert {code for found in answers.values() for code, _ in found} == {404}
+    assert town.case("ann").round.word is None  # type: ignore[union-attr]
 
 
 def test_a_link_of_somebody_erased_is_gone(town: Town, browser: FlaskClient) -> None:

@@ -90,7 +90,7 @@ def test_every_example_is_of_the_shape_it_is_an_example_of() -> None:
 def test_every_call_that_needs_a_key_says_which_scope_and_what_goes_wrong_without() -> None:
     for each in operations():
         if each.path.startswith("/v1/"):
-            assert each.scope in ("usage", "read", "manage")
+            assert each.scope in ("usage", "feedback", "read", "manage")
             assert {401, 403, 404, 429, 500} <= set(each.statuses())
 
 

@@ -14,20 +14,25 @@ from tests.world import Town, row
 ROUTES = {
     ("POST", "usage"): "usage",
     ("POST", "usage/cloudevents"): "usage",
-    ("POST", "feedback"): "usage",
+    ("POST", "feedback"): "feedback",
     ("GET", "subscriptions"): "read",
     ("GET", "subscriptions/ada"): "read",
     ("GET", "subscriptions/ada/timeline"): "read",
     ("POST", "subscriptions/ada/answer"): "manage",
+    ("GET", "reviews"): "read",
+    ("GET", "reviews/7"): "read",
+    ("POST", "reviews/7/done"): "manage",
 }
 BODIES = {
     "usage": ("application/json", {"events": []}),
     "usage/cloudevents": ("application/cloudevents-batch+json", []),
     "feedback": ("application/json", {"events": []}),
     "subscriptions/ada/answer": ("application/json", {"answer": "keep"}),
+    "reviews/7/done": ("application/json", {"outcome": "put_right"}),
 }
 CALLERS = (
     "usage",
+    "feedback",
     "read",
     "manage",
     "another product's",
@@ -38,11 +43,21 @@ CALLERS = (
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 
+def wants_a_look(town: Town) -> None:
+    """Have Ada join, and want a person to look at her case: number 7."""
+    town.join(row("ada"))
+    case = "7, id, product_id, 1, '2024-09-01Z', 'other', 'open'"
+    columns = "id, subscription_id, product_id, round, asked_at, reason, state"
+    rows(town.database, f"insert into review ({columns}) select {case} from subscription")  # noqa: S608
+
+
 def expected(caller: str, needed: str) -> int:
     if caller in ("no key", "revoked"):
         return 401
     if caller in ("another product's", "a product that is none"):
         return 404
+    if (caller, needed) == ("usage", "feedback"):
+        return 200
     return 200 if caller in (needed, "manage") else 403
 
 
@@ -66,7 +81,7 @@ def test_every_caller_gets_of_every_route_what_is_theirs(
     town: Town, client: FlaskClient, caller: str, method: str, path: str
 ) -> None:
     Town.founded(town.database, town.clock, town.links, "radio")
-    town.join(row("ada"))
+    wants_a_look(town)
     kind, body = BODIES.get(path, (None, None))
     system = caller_of(town, client, caller)
     reply = system.get(path) if method == "GET" else system.post(path, body, content_type=kind)
@@ -75,7 +90,12 @@ def test_every_caller_gets_of_every_route_what_is_theirs(
 
 def test_the_table_has_every_route_under_v1(client: FlaskClient) -> None:
     found = {
-        (method, rule.rule.removeprefix("/v1/products/<product>/").replace("<subscription>", "ada"))
+        (
+            method,
+            rule.rule.removeprefix("/v1/products/<product>/")
+            .replace("<subscription>", "ada")
+            .replace("<review>", "7"),
+        )
         for rule in client.application.url_map.iter_rules()
         if rule.rule.startswith("/v1/")
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
@@ -87,7 +107,7 @@ def test_the_table_has_every_route_under_v1(client: FlaskClient) -> None:
 def test_no_other_method_changes_anything_or_is_an_error_of_ours(
     town: Town, system: Callable[..., System], everything: Callable[[], dict[str, str]], path: str
 ) -> None:
-    town.join(row("ada"))
+    wants_a_look(town)
     manager = system("manage")
     before = everything()
     for method in METHODS:
