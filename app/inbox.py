@@ -45,6 +45,7 @@ STANDARD = "standard"
 """The messages that any product takes, whatever its billing system."""
 WAITING = (Result.FAILED, Result.UNREADABLE)
 """What a message has come to that is taken again, by itself or when it is sent again."""
+FOR_A_PERSON = "waits for a person: its address is to be opened by hand"
 KEPT_FOR = timedelta(days=30)
 """For how long the raw body of a message is of use."""
 AT_A_TIME = 1000
@@ -99,10 +100,11 @@ def _speaker(source: str) -> _Speaker:
 
 @dataclass(frozen=True, slots=True)
 class Inbox:
-    """Takes in messages for products."""
+    """Takes in messages for products; raw bodies are kept for `kept_for`."""
 
     database: Database
     clock: Clock
+    kept_for: timedelta = KEPT_FOR
 
     # --- taking in ---------------------------------------------------------------------------
 
@@ -178,6 +180,19 @@ class Inbox:
             raise _RulesFailed
         return Result.STALE if counts["stale"] else Result.APPLIED
 
+    def keep(
+        self, product_key: str, source: str, message_id: str, kind: str, body: bytes
+    ) -> int | None:
+        """Keep a message that only a person may act on; give its row, None where it is kept."""
+        with self.database.transaction() as connection:
+            product_id = products.row_of(connection, product_key).id
+            wall = self.clock.wall()
+            kept = _kept(body, Result.APPLIED)
+            message = Message(
+                source, message_id, kind, None, wall, Result.IGNORED, FOR_A_PERSON, kept
+            )
+            return inbox.insert(connection, product_id, message)
+
     # --- again -------------------------------------------------------------------------------
 
     def retry_failed(self, product_key: str, limit: int = 100) -> Counter[str]:
@@ -230,6 +245,8 @@ class Inbox:
         product_key, source, state, body = found
         if waiting and state not in WAITING:
             raise Conflict(f"message {number} was {state} in the meantime")
+        if not speaks(source):
+            raise Conflict(f"message {number} {FOR_A_PERSON}")
         if body is None:
             raise Conflict(
                 f"the body of message {number} is no longer kept", "have its sender send it again"
@@ -245,8 +262,8 @@ class Inbox:
     # --- forgetting ----------------------------------------------------------------------------
 
     def forget(self, before: datetime | None = None) -> int:
-        """Clear the raw bodies received before a moment, 30 days ago if not given; how many."""
-        moment = before or self.clock.wall() - KEPT_FOR
+        """Clear the raw bodies received before a moment, or kept for too long; how many."""
+        moment = before or self.clock.wall() - self.kept_for
         cleared = 0
         while True:
             with self.database.transaction() as connection:

@@ -286,6 +286,19 @@ class Settings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True
         description="smtp://user:password@host:587, smtps://user:password@host:465 (special"
         " characters in user and password percent-encoded) or file:///dir for a Maildir",
     )
+    mail_per_domain: int = Field(
+        default=10,
+        ge=0,
+        le=1_000_000,
+        description="a whole number of mails a second to any one receiving domain, such as 10, or 0"
+        " for no limit (where your relay keeps one)",
+    )
+    keep_bodies_days: int = Field(
+        default=30,
+        ge=1,
+        le=365,
+        description="a whole number of days for which raw bodies of messages are kept, 1 to 365",
+    )
     workers: int = Field(
         default=2, ge=1, le=256, description="a whole number of worker threads, 1 to 256"
     )

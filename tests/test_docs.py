@@ -1,5 +1,6 @@
 """What the docs tell a reader to write works as it stands there."""
 
+import hashlib
 import json
 import re
 import sys
@@ -23,7 +24,7 @@ from app.web import create_app
 from app.world import billing
 from app.world.connector import Order
 from app.world.outcome import Done, No
-from tests.probe import rows
+from tests.probe import asked, rows
 from tests.world import START, MovableClock, Town, row
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -142,3 +143,49 @@ def test_the_messages_of_the_docs_system_name_what_changed(acme: str) -> None:
     assert system.read(b'{"subscription": "sub_1"}', START).look == ("sub_1",)
     assert not system.read(b'{"other": 1}', START).ours
     assert system.read(b"[", START).wrong
+
+
+def test_a_product_asks_inside_its_own_app(
+    database: Database, links: Links, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = MovableClock()
+    town = Town.founded(database, clock, links, "tv")
+    town.join(row("ada", plan="<b>gold</b>"), row("ben"))
+    key = "rk_" + "k" * 43
+    with database.transaction() as connection:
+        digest = hashlib.sha256(key.encode()).digest()
+        products.add_key(connection, town.product.id, digest, key[:7], "manage", None, clock.now())
+    ours = create_app(database, clock, links, base_url="https://reconfirm.example").test_client()
+
+    def call(method: str, url: str, **sent: Any) -> Any:
+        sent.pop("timeout")
+        reply = ours.open(url, method=method, **sent)
+        refused = requests.HTTPError(reply.text) if reply.status_code >= 400 else None
+
+        def raise_for_status() -> None:
+            if refused:
+                raise refused
+
+        return SimpleNamespace(
+            status_code=reply.status_code,
+            json=lambda: reply.json,
+            raise_for_status=raise_for_status,
+        )
+
+    monkeypatch.setattr(requests, "get", lambda url, **sent: call("GET", url, **sent))
+    monkeypatch.setattr(requests, "post", lambda url, **sent: call("POST", url, **sent))
+    app = written("in-your-app.md")["Reconfirm"]("https://reconfirm.example", "tv", key)
+    assert app.question("ada") == ""
+    asked(town, "ada", "ben")
+    shown = app.question("ada")
+    assert shown.count("<button") == 2
+    assert "&lt;b&gt;gold&lt;/b&gt;" in shown
+    assert "Please answer before 2024-10-01." in shown
+    assert app.question("nobody/else") == ""
+    assert app.answer("ada", "keep") == "applied"
+    assert app.question("ada") == ""
+    assert town.stage("ada") == "active"
+    assert app.answer("ben", "cancel") == "applied"
+    assert app.question("ben") == ""
+    with pytest.raises(ValueError, match="erase"):
+        app.answer("ben", "erase")

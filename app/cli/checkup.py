@@ -8,7 +8,7 @@ import redis
 
 from app.cli.installation import Installation
 from app.errors import Refused
-from app.store import looks, readiness, reconciliation, refunds, running
+from app.store import looks, readiness, reconciliation, refunds, reviews, running
 from app.store.database import cursor
 
 MOST_SKEW = timedelta(seconds=30)
@@ -55,6 +55,11 @@ def checkup(parts: Installation) -> Iterator[Finding]:
         "before a person",
         lambda: _before_a_person(parts),
         "look at `reconfirm webhook list`, `inbox list` and `subject explain`",
+    )
+    yield checked(
+        "reviews",
+        lambda: _reviews(parts),
+        "look at `reconfirm review list PRODUCT`; `reconfirm review done` lets a case go on",
     )
 
 
@@ -109,6 +114,15 @@ def _before_a_person(parts: Installation) -> str:
     if waiting:
         raise Refused(", ".join(waiting))
     return "nothing waits"
+
+
+def _reviews(parts: Installation) -> str:
+    """Say how many subscribers wait for a person to look at their case, and since when."""
+    with parts.database.transaction() as connection:
+        many, oldest = reviews.waiting(connection)
+    if oldest is not None:
+        raise Refused(f"{many} asked for by subscribers, the oldest on {oldest:%Y-%m-%d}")
+    return "nobody waits for a person to look"
 
 
 def _books(parts: Installation) -> str:

@@ -16,7 +16,9 @@ from app.store.products import Product
 from app.store.standing import Unconfirmed
 from app.world import billing
 from app.world.connector import CONFIRMED_WITHIN
+from app.world.mail import dkim
 from app.world.mail.relay import open_relay
+from app.world.mail.sending import sending_of
 
 MOST = 1000
 NAMED = 5
@@ -106,6 +108,7 @@ def _products(parts: Installation) -> Iterator[Finding]:
         yield Finding("products", well=False, says="there is none yet", mend=mend)
     for each in found:
         yield _complete(each)
+        yield from _signature(each)
         yield _policy(each)
         yield from _billing(parts, each)
         yield _feeds(parts, each, len(feeds[each.key]))
@@ -126,6 +129,21 @@ def _complete(product: Product) -> Finding:
     says = f"{', '.join(missing)} not set"
     mend = f"reconfirm product set {product.key} {' '.join(f'{name}=…' for name in missing)}"
     return Finding(f"product {product.key}", well=False, says=says, mend=mend)
+
+
+def _signature(product: Product) -> Iterator[Finding]:
+    """Say whether the mails of a product can be signed, and which record to publish."""
+    how = sending_of(product.mail_settings)
+    if not how.signs:
+        return
+    mend = f"reconfirm product set {product.key} dkim_domain=… dkim_selector=… dkim_key_file=…"
+
+    def look() -> str:
+        dkim.check(how, product.from_address)
+        name, text = dkim.record(how)
+        return f'signs; the DNS is to hold {name}. IN TXT "{text}"'
+
+    yield checked(f"dkim of {product.key}", look, mend)
 
 
 def _policy(product: Product) -> Finding:

@@ -30,8 +30,8 @@ from app.usage import Intake
 from app.world import billing
 from app.world.connector import Connector, Site
 from app.world.hooks import Sender
-from app.world.mail.relay import open_relay
-from app.world.pacing import Pace
+from app.world.mail.relay import folder_of, open_relay
+from app.world.pacing import Doors, Pace
 from jobs.billing import Books
 from jobs.breaker import Breaker
 from jobs.hooks import Hooks
@@ -67,6 +67,7 @@ class Installation:
     links: Links
     servers: ExitStack = field(default_factory=ExitStack)
     pace: Pace = field(default_factory=Pace)
+    doors: Doors | None = None
 
     def redis_url(self) -> str:
         """Give the address of Redis, starting or joining the embedded one where none is set."""
@@ -90,6 +91,27 @@ class Installation:
         """The token that opens /metrics to other machines, if one is set."""
         token = self.settings.metrics_token
         return None if token is None else token.get_secret_value()
+
+    @property
+    def kept_for(self) -> timedelta:
+        """How long raw bodies of messages are kept, in and out."""
+        return timedelta(days=self.settings.keep_bodies_days)
+
+    @property
+    def mailbox(self) -> Path | None:
+        """The Maildir that notices are written to on the test clock; None anywhere else."""
+        url = self.settings.smtp_url
+        if url is None or self.settings.clock != "test":
+            return None
+        return folder_of(url.get_secret_value())
+
+    @property
+    def mail_per_domain(self) -> int:
+        """Mails a second to one domain; 0, which is no limit, for files and on the test clock."""
+        url = self.settings.smtp_url
+        real = url is not None and folder_of(url.get_secret_value()) is None
+        paced = real and self.settings.clock == "system"
+        return self.settings.mail_per_domain if paced else 0
 
     @property
     def lease(self) -> timedelta:
@@ -121,7 +143,8 @@ class Installation:
         effects = Effects(self.database, self.clock, self.links, self.lease)
         with open_relay(url.get_secret_value()) as relay:
             made = Worker(self.database, self.clock, effects, relay, self.connector)
-            yield replace(made, breaker=breaker or made.breaker)
+            doors = self.doors or Doors(self.mail_per_domain)
+            yield replace(made, breaker=breaker or made.breaker, doors=doors)
 
     @contextmanager
     def walker(self) -> Iterator[Walker]:
@@ -139,7 +162,7 @@ class Installation:
     def hooks(self) -> Hooks:
         """What tells endpoints; one serves every thread of a process."""
         lease = max(self.lease, SHORTEST_LEASE)
-        webhooks = Webhooks(self.database, self.clock, lease)
+        webhooks = Webhooks(self.database, self.clock, lease, self.kept_for)
         return Hooks(self.database, self.clock, self.sender, webhooks)
 
     @property

@@ -35,7 +35,7 @@ def scheduler(is_attached: bool) -> None:
 
 def tidy(parts: Installation) -> None:
     """Try again what the inbox could not apply, and forget what is kept no longer."""
-    inbox = Inbox(parts.database, parts.clock)
+    inbox = Inbox(parts.database, parts.clock, parts.kept_for)
     with parts.database.transaction() as connection:
         keys = products.keys(connection)
     for key in keys:

@@ -20,6 +20,7 @@ from app.store import cases, migrate, products
 from app.store.cases import HistoryWrite
 from app.usage import DEFAULT_FEED
 from app.world import billing
+from app.world.mail import dkim, sending
 
 SETTABLE = {
     "name": r".{1,100}",
@@ -31,6 +32,10 @@ SETTABLE = {
     "timezone": r"\S+",
     "billing_key_file": r".{0,500}",
     "approvals": r"[12]",
+    "dkim_domain": r".{0,253}",
+    "dkim_selector": r".{0,63}",
+    "dkim_key_file": r".{0,500}",
+    "bounce_address": r"([^@\s<>]+@[^@\s<>]+)?",
 }
 COLUMNS = {"from": "from_address"}
 BILLING = "billing."
@@ -112,6 +117,7 @@ def list_products(as_json: bool) -> None:
 def _facts(each: products.Product) -> dict[str, Any]:
     names = ("key", "name", "billing", "reply_to", "support_url", "app_url", "locale", "timezone")
     facts = {name: getattr(each, name) for name in names}
+    facts |= {name: each.mail_settings.get(name, "") for name in sending.NAMES}
     return facts | {
         "from": each.from_address,
         "approvals": each.approvals,
@@ -130,8 +136,13 @@ def set_product(key: str, values: tuple[str, ...], actor: str) -> None:
     own = {name: value for name, value in pairs if not name.startswith(BILLING)}
     theirs = {name: value for name, value in pairs if name.startswith(BILLING)}
     given = dict(_setting(name, value) for name, value in own.items())
+    mail = {name: given.pop(name) for name in sending.NAMES if name in given}
     with installed() as parts, parts.database.transaction() as connection:
         row = products.row_of(connection, key)
+        if mail or "from_address" in given:
+            given["mail_settings"] = _of_mail(
+                row.mail_settings | mail, given.get("from_address", row.from_address)
+            )
         if theirs:
             given["billing_settings"] = row.billing_settings | _of_billing(row.billing, theirs)
         products.change(connection, row.id, given)
@@ -164,6 +175,12 @@ def _pair(text: str) -> tuple[str, str]:
 def _setting(name: str, value: str) -> tuple[str, Any]:
     _check_value(name, value)
     return COLUMNS.get(name, name), int(value) if name == "approvals" else value
+
+
+def _of_mail(settings: dict[str, str], from_address: str) -> dict[str, str]:
+    """Give how a product's mails are sent; Refused where they could not be signed so."""
+    dkim.check(sending.sending_of(settings), from_address)
+    return {name: value for name, value in settings.items() if value}
 
 
 def _of_billing(system: str, given: dict[str, str]) -> dict[str, str]:
@@ -241,7 +258,7 @@ def apikey() -> None:
 
 @apikey.command("create")
 @click.argument("product_key", metavar="PRODUCT")
-@click.option("--scope", type=click.Choice(("usage", "read", "manage")), required=True)
+@click.option("--scope", type=click.Choice(("usage", "feedback", "read", "manage")), required=True)
 @click.option(
     "--feed",
     "feed_name",
@@ -257,8 +274,8 @@ def create(
     actor: str,
 ) -> None:
     """Create a key; it is printed once, and only its hash is kept."""
-    if scope == "read" and feed_name is not None:
-        raise click.BadParameter("a key that only reads brings no usage: leave --feed out")
+    if scope in ("read", "feedback") and feed_name is not None:
+        raise click.BadParameter(f"a key of scope {scope} brings no usage: leave --feed out")
     if scope == "usage":
         feed_name = feed_name or DEFAULT_FEED
     key = "rk_" + secrets.token_urlsafe(32)

@@ -19,6 +19,7 @@ def web(is_attached: bool) -> None:
             base_url=parts.settings.base_url,
             metrics_token=parts.metrics_token,
             redis_url=parts.redis_url(),
+            mailbox=parts.mailbox,
         )
         serve(app, parts.settings.bind, stopping)
 

@@ -8,7 +8,7 @@ import click
 
 from app.cli.installation import Installation
 from app.cli.role import attached_option, role, warn_of_redis
-from app.world.pacing import Pace
+from app.world.pacing import Doors, Pace
 from jobs.breaker import Breaker
 from jobs.broker import open_broker
 from jobs.crew import Crew, work
@@ -26,7 +26,11 @@ def worker(is_attached: bool) -> None:
     """Sweep, tell billing, send notices and webhooks, as the scheduler calls for it."""
     with role("worker", is_attached=is_attached) as (parts, stopping):
         say_what_is_missing(parts)
-        paced = replace(parts, pace=Pace(parts.redis_url(), stopping))
+        pace, doors = (
+            Pace(parts.redis_url(), stopping),
+            Doors(parts.mail_per_domain, parts.redis_url()),
+        )
+        paced = replace(parts, pace=pace, doors=doors)
         open_worker = partial(paced.worker, Breaker())
         crew = Crew(parts.database, parts.clock, open_worker, parts.hooks, books=paced.books)
         poll = POLL_IN_TESTS if parts.settings.clock == "test" else POLL

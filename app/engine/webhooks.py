@@ -90,6 +90,7 @@ class Webhooks:
     database: Database
     clock: Clock
     lease: timedelta = LEASE
+    kept_for: timedelta = KEPT_FOR
 
     # --- claiming --------------------------------------------------------------------------
 
@@ -143,14 +144,14 @@ class Webhooks:
     # --- housekeeping ------------------------------------------------------------------------
 
     def forget(self, limit: int = FORGOTTEN_AT_ONCE) -> int:
-        """Delete what arrived thirty days ago with the log of its tries, a batch; how many.
+        """Delete what arrived longer ago than it is kept, with the log of its tries; how many.
 
         Also puts before a person what was written for an endpoint while it was being retired.
         """
 
         def work(connection: Connection) -> int:
             webhooks.park_retired(connection)
-            return webhooks.forget(connection, self.clock.now() - KEPT_FOR, limit)
+            return webhooks.forget(connection, self.clock.now() - self.kept_for, limit)
 
         return self.database.retrying(work)
 

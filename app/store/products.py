@@ -63,6 +63,7 @@ class Product:
     policies: Mapping[int, Policy]
     listeners: tuple[Listener, ...] = ()
     billing_settings: Mapping[str, str] = field(default_factory=dict)
+    mail_settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def policy(self) -> Policy | None:
@@ -133,7 +134,8 @@ SETTINGS = ("from_address", "reply_to", "support_url", "app_url", "locale", "tim
 _LOAD = """
     select p.id, p.key, p.name, p.billing, p.from_address, p.reply_to, p.support_url, p.app_url,
            p.locale, p.timezone, p.approvals, p.policy_version,
-           f.covers_from, f.heard_until, b.lifted_at, v.digests, e.listeners, p.billing_settings
+           f.covers_from, f.heard_until, b.lifted_at, v.digests, e.listeners, p.billing_settings,
+           p.mail_settings
     from product p
     cross join lateral (
         select max(covers_from) as covers_from,
@@ -172,6 +174,7 @@ def load(connection: Connection, key: str) -> Product:
         policies=found,
         listeners=tuple(Listener(number, frozenset(types)) for number, types in row[16] or ()),
         billing_settings=row[17],
+        mail_settings=row[18],
     )
 
 
@@ -285,6 +288,24 @@ def activate(
         .values(activated_by=actor, activated_at=now)
     )
     change(connection, product_id, {"policy_version": version})
+
+
+def activations(connection: Connection, product_id: int) -> list[tuple[int, datetime]]:
+    """Give (version, since when) of what was in force, oldest first; one put back stands twice."""
+    run = cursor(connection)
+    run.execute(
+        """select version, at from history
+           where subscription_id is null and product_id = %(product)s
+             and what = 'policy_activated' and version is not null
+           union all
+           select p.version, p.activated_at from policy p
+           where p.product_id = %(product)s and p.activated_at is not null and not exists (
+             select from history h where h.subscription_id is null and h.product_id = p.product_id
+               and h.what = 'policy_activated' and h.version = p.version)
+           order by 2, 1""",
+        {"product": product_id},
+    )
+    return [(row[0], row[1]) for row in run.fetchall()]
 
 
 # --- feeds ---------------------------------------------------------------------------------

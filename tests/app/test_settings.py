@@ -260,6 +260,18 @@ class TestValues:
         )
 
 
+class TestTheirPage:
+    """docs/settings.md says of each setting what its own description says."""
+
+    def test_each_setting_has_its_line_and_no_other(self) -> None:
+        page = Path(__file__).parents[2].joinpath("docs", "settings.md").read_text("utf-8")
+        lines = {line for line in page.splitlines() if line.startswith("| `RECONFIRM_")}
+        assert lines == {
+            f"| `RECONFIRM_{name.upper()}` | {field.description} |"
+            for name, field in Settings.model_fields.items()
+        }
+
+
 class TestSecrets:
     def test_settings_can_be_printed_without_telling(self) -> None:
         found = settings(

@@ -44,12 +44,11 @@ def serve(
 ) -> None:
     """Serve a window on the town until told to stop; a minute passes there each second."""
     service, base = story.service, story.service.settings.base_url
-    window = Window(
-        service.database, service.clock, service.links, KEY, story.mailbox, base, summary
-    )
+    window = Window(service.database, service.clock, service.links, KEY, base, summary)
     server = create_server(window.application(), host=bind[0], port=bind[1], threads=4)
     Thread(target=server.run, name="window", daemon=True).start()
-    say(f"Look around:   http://{bind[0]}:{bind[1]}/   the year, the mailbox, everybody's story")
+    say(f"Look around:   http://{bind[0]}:{bind[1]}/   the year, and everybody's story")
+    say(f"The mailbox:   {base}/mailbox   every notice that was sent")
     say(f"The service:   {base}/docs   its pages, webhooks and API")
     say("A minute passes there each second. End with Ctrl-C.")
     while not stopping.wait(A_SECOND):

@@ -8,6 +8,8 @@ from unittest import mock
 
 import pytest
 
+from app.cli.installation import installed
+from app.cli.scheduler import tidy
 from app.clock import Clock
 from app.engine import door
 from app.inbox import Inbox
@@ -252,3 +254,22 @@ def test_a_file_counts_as_told_at_its_moment(tv: Shell, database: Database) -> N
 def test_a_file_of_the_future_or_of_no_moment_is_refused(tv: Shell, moment: str, code: int) -> None:
     result = tv("import", "subscriptions", "tv", people(tv, "new"), "--as-of", moment)
     assert result.exit_code == code
+
+
+@pytest.mark.parametrize(("days", "left"), [("7", [6]), ("30", [6, 8, 29]), ("1", [])])
+def test_raw_bodies_are_kept_for_as_long_as_the_setting_says(
+    tv: Shell, database: Database, monkeypatch: pytest.MonkeyPatch, days: str, left: list[int]
+) -> None:
+    for age in (6, 8, 29, 31):
+        rows(
+            database,
+            "insert into inbox (product_id, source, message_id, received_at, state, body)"  # noqa: S608 - our own numbers
+            f" select id, 'standard', '{age}', now() - interval '{age} days', 'applied', 'x'"
+            " from product",
+        )
+    for name, value in (tv.environment | {"RECONFIRM_KEEP_BODIES_DAYS": days}).items():
+        monkeypatch.setenv(name, value)
+    with installed() as parts:
+        tidy(parts)
+    kept = rows(database, "select message_id::int from inbox where body is not null order by 1")
+    assert [age for (age,) in kept] == left

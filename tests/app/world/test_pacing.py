@@ -5,7 +5,7 @@ from threading import Event, Thread
 import pytest
 from redis import Redis
 
-from app.world.pacing import Pace
+from app.world.pacing import Doors, Pace
 
 A_LOT = 1000
 
@@ -72,3 +72,40 @@ def test_whoever_stops_waits_no_longer() -> None:
     waiting.start()
     waiting.join(5)
     assert not waiting.is_alive()
+
+
+# --- mails by receiving domain -----------------------------------------------------------------
+
+
+def test_so_many_mails_a_second_pass_to_each_domain(address: str) -> None:
+    doors = Doors(3, address)
+    assert doors.admitted({"a": 2, "b": 5}, 100) == {"a": 2, "b": 3}
+    assert doors.admitted({"a": 2, "b": 1, "c": 1}, 100) == {"a": 1, "b": 0, "c": 1}
+    assert doors.admitted({"a": 4}, 101) == {"a": 3}
+
+
+def test_processes_count_mails_together(address: str) -> None:
+    mine, theirs = Doors(3, address), Doors(3, address)
+    assert mine.admitted({"a": 2}, 100) == {"a": 2}
+    assert theirs.admitted({"a": 2}, 100) == {"a": 1}
+
+
+def test_counts_do_not_stay_in_redis(address: str) -> None:
+    Doors(3, address).admitted({"a": 2}, 100)
+    with Redis.from_url(address) as redis:
+        (key,) = redis.keys("reconfirm-mails:*")
+        assert 0 < redis.ttl(key) <= 3
+
+
+def test_without_redis_each_process_counts_mails_for_itself() -> None:
+    doors = Doors(3, "redis://127.0.0.1:1/0")
+    assert doors.admitted({"a": 2}, 100) == {"a": 2}
+    assert doors.admitted({"a": 2}, 100) == {"a": 1}
+    assert doors.admitted({"a": 2}, 101) == {"a": 2}
+    assert list(doors.alone) == [("a", 101)]
+
+
+def test_no_limit_counts_nothing() -> None:
+    doors = Doors()
+    assert doors.admitted({"a": 10_000}, 100) == {"a": 10_000}
+    assert not doors.alone
