@@ -3,7 +3,7 @@
     python -m tests.acceptance.stripe_year --people 5000 --days 365 --seed 7 [--faults]
 
 People use the product or stop, answer or stay silent, come back, and cancel at Stripe. Every day
-Stripe charges, its messages come (with `--faults` three times, shuffled, some never), and the
+Stripe charges, its messages come (with `--faults` three times and at times a hundred, shuffled, some never), and the
 product's jobs do what is due. With `--faults` calls are also dropped after they were applied,
 refused, answered by an error or not at all, or hang until we give up, and are applied before that,
 after it or never; and what failed is tried again.
@@ -66,6 +66,8 @@ class A_DAY:  # noqa: N801 - read as a phrase
     uses, answers, comes_back, cancels, goes_bad = 0.2, 0.02, 0.005, 0.0004, 0.3
 
 
+FLOODS = 0.02
+"""On so many of the bad days' rounds every message comes a hundred times."""
 ROUNDS = 4
 """How often a day the work is done after a bad start: by then every pause is over."""
 BAD = (
@@ -263,7 +265,8 @@ class Year:
     def _messages_come(self, seed: int) -> None:
         at = int(self.clock.wall().timestamp())
         if self.plan.faults:
-            taken = self.endpoint.take(order="shuffled", copies=3, lose=0.05, seed=seed, at=at)
+            copies = 100 if self.dice("flood", seed) < FLOODS else 3
+            taken = self.endpoint.take(order="shuffled", copies=copies, lose=0.05, seed=seed, at=at)
         else:
             taken = self.endpoint.take(at=at)
         inbox = Inbox(self.database, self.clock)
