@@ -3,10 +3,10 @@
     python -m tests.acceptance.stripe_year --people 5000 --days 365 --seed 7 [--faults]
 
 People use the product or stop, answer or stay silent, come back, and cancel at Stripe. Every day
-Stripe charges, its messages come (with `--faults` three times and at times a hundred, shuffled, some never), and the
-product's jobs do what is due. With `--faults` calls are also dropped after they were applied,
-refused, answered by an error or not at all, or hang until we give up, and are applied before that,
-after it or never; and what failed is tried again.
+Stripe charges, its messages come (with `--faults` three times and at times a hundred, shuffled,
+some never), and the product's jobs do what is due. With `--faults` calls are also dropped after
+they were applied, refused, answered by an error or not at all, or hang until we give up, and are
+applied before that, after it or never; and what failed is tried again.
 
 Truth is what the fake has seen. At the end every subscription stands as Stripe says; an act had one
 effect for each decision; nobody was charged after a suspension; and, without faults, the nightly
