@@ -24,6 +24,7 @@ PLACES = {
     "apikey": "setup",
     "brake": "setup",
     "policy": "policies",
+    "forecast": "forecasts",
     "import": "importing",
     "inbox": "inbox",
     "bounces": "bounces",

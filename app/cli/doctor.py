@@ -11,7 +11,7 @@ from app.cli.installation import Installation, installed, print_json
 from app.errors import Refused
 from app.guards import in_words, is_stale
 from app.lifecycle.passing import acts_on_silence
-from app.store import migrate, products, standing
+from app.store import counts, migrate, products, standing
 from app.store.products import Product
 from app.store.standing import Unconfirmed
 from app.world import billing
@@ -112,10 +112,21 @@ def _products(parts: Installation) -> Iterator[Finding]:
         yield _policy(each)
         yield from _billing(parts, each)
         yield _feeds(parts, each, len(feeds[each.key]))
+        yield from _counts(parts, each)
     for brake in brakes:
         says, mend = in_words(brake)
         on = f"{brake.cause}, on since {brake.set_at:%Y-%m-%d %H:%M}: {says}"
         yield Finding(f"brake of {brake.product or 'all products'}", well=False, says=on, mend=mend)
+
+
+def _counts(parts: Installation, product: Product) -> Iterator[Finding]:
+    """Find the counts of the forecast wrong, where they were when last compared."""
+    with parts.database.transaction() as connection:
+        state = counts.state(connection, product.id)
+    if state.drift and state.checked_at is not None:
+        says = f"{state.drift} counts were wrong on {state.checked_at:%Y-%m-%d}"
+        mend = f"reconfirm forecast check {product.key} --repair"
+        yield Finding(f"forecast of {product.key}", well=False, says=says, mend=mend)
 
 
 def _complete(product: Product) -> Finding:

@@ -1,18 +1,27 @@
 """The role `scheduler`: sees what is due and calls workers for it."""
 
+import threading
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 
 import click
 
+from app import log
 from app.cli.installation import Installation
 from app.cli.role import attached_option, role, warn_of_redis
+from app.forecast import Keeper
 from app.inbox import Inbox
 from app.store import products
 from jobs.broker import RedisWaker, open_broker
 from jobs.scheduler import CALL_AGAIN, Scheduler
 
 CALL_AGAIN_IN_TESTS = timedelta(seconds=1)
+MOST_FOLDS = 500
+"""So many batches are folded before others have their turn; the rest a minute later."""
+NIGHTLY = "counts"
+"""The thread that looks at every subscription: the leader does not wait for it."""
+SAY = log.logger("scheduler")
 
 
 @click.command("scheduler")
@@ -38,11 +47,27 @@ def tidy(parts: Installation) -> None:
     inbox = Inbox(parts.database, parts.clock, parts.kept_for)
     with parts.database.transaction() as connection:
         keys = products.keys(connection)
+    counts = Keeper(parts.database, parts.clock)
     for key in keys:
         inbox.retry_failed(key)
+        counts.fold(key, MOST_FOLDS)
+    if not any(each.name == NIGHTLY for each in threading.enumerate()):
+        threading.Thread(target=_count, args=(counts, keys), name=NIGHTLY, daemon=True).start()
     inbox.forget()
     while parts.hooks.tidy():
         pass
+
+
+def _count(counts: Keeper, keys: Sequence[str]) -> None:
+    """Count at night what a forecast asks for, and compare once a week; drift is logged."""
+    for key in keys:
+        try:
+            drift = counts.nightly(key)
+        except Exception as error:  # noqa: BLE001 - one product must not stop the others' counts
+            SAY.error("not_counted", product=key, exc_info=error)
+            continue
+        if drift:
+            SAY.error("counts_drifted", product=key, wrong=drift)
 
 
 COMMANDS = (scheduler,)

@@ -3,7 +3,7 @@
 import argparse
 from functools import partial
 
-from tests.benchmarks import books, campaign, notices, pages, sweep, usage, webhook
+from tests.benchmarks import books, campaign, forecast, notices, pages, sweep, usage, webhook
 
 BENCHMARKS = {
     "sweep": sweep.run,
@@ -13,6 +13,7 @@ BENCHMARKS = {
     "webhook": webhook.run,
     "pages": pages.run,
     "books": books.run,
+    "forecast": forecast.run,
 }
 SERVED = ("usage", "webhook", "pages")
 """Benchmarks that run a web server, of which there are several to choose from."""

@@ -7,6 +7,7 @@ usage.py          usage as JSON and NDJSON; cloudevents.py the same as CloudEven
 subscriptions.py  lists, one, and its story; cursors.py how lists go on
 answers.py        what people answered inside the product's own app
 reviews.py        cases that subscribers want a person to look at
+forecasts.py      what a policy would do
 feedback.py       notices that came back, or drew a complaint
 limits.py         how many calls a key may make
 document.py       OpenAPI, from the routes and shapes; pages.py the same for people
@@ -27,6 +28,7 @@ from app.usage import Intake
 from app.web.api.answers import AnswerCalls
 from app.web.api.cloudevents import CloudEventCalls
 from app.web.api.feedback import FeedbackCalls
+from app.web.api.forecasts import ForecastCalls
 from app.web.api.health import Readiness
 from app.web.api.keys import Keys
 from app.web.api.limits import Limits, too_many
@@ -83,6 +85,8 @@ class Api:
         routes.add_url_rule("/reviews", "reviews", reviews.page)
         routes.add_url_rule("/reviews/<review>", "review", reviews.show)
         routes.add_url_rule("/reviews/<review>/done", "review_done", reviews.done, methods=["POST"])
+        forecasts = ForecastCalls.on(self.database, self.clock)
+        routes.add_url_rule("/forecasts", "forecasts", forecasts.ask, methods=["POST"])
         feedback = FeedbackCalls(Returns(self.database, self.clock, self.links))
         routes.add_url_rule("/feedback", "feedback", feedback.take, methods=["POST"])
         return routes

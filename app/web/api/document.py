@@ -19,6 +19,7 @@ from app.web.problems import KINDS, MEDIA_TYPE
 TAGS = {
     "usage": "Usage and feedback",
     "subscriptions": "Subscriptions",
+    "policies": "Policies",
     "reviews": "Cases before a person",
     "webhooks": "Webhooks in",
     "running": "Running it",

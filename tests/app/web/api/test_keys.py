@@ -22,6 +22,7 @@ ROUTES = {
     ("GET", "reviews"): "read",
     ("GET", "reviews/7"): "read",
     ("POST", "reviews/7/done"): "manage",
+    ("POST", "forecasts"): "read",
 }
 BODIES = {
     "usage": ("application/json", {"events": []}),
@@ -29,6 +30,7 @@ BODIES = {
     "feedback": ("application/json", {"events": []}),
     "subscriptions/ada/answer": ("application/json", {"answer": "keep"}),
     "reviews/7/done": ("application/json", {"outcome": "put_right"}),
+    "forecasts": ("application/json", {}),
 }
 CALLERS = (
     "usage",
