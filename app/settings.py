@@ -148,6 +148,13 @@ def _issuer(url: str) -> str:
     return url
 
 
+def _claim(name: str) -> str:
+    """Check the path of a claim: names with dots between them."""
+    if not name.isprintable() or " " in name or not all(name.split(".")):
+        raise ValueError("is not the name of a claim")
+    return name
+
+
 def _bind(address: str) -> str:
     """Check ``host:port``; an IPv6 host stands in brackets; port 0 takes any free one."""
     host, _, port = address.rpartition(":")
@@ -317,6 +324,11 @@ class Settings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True
     )
     oidc_client_secret: SecretStr | None = Field(
         default=None, description="the client secret that your identity provider gave this service"
+    )
+    oidc_roles_claim: Annotated[str, AfterValidator(_claim)] = Field(
+        default="roles",
+        description="the claim of its tokens that lists viewer, editor, approver or admin, for one"
+        " product as tv:editor; dots lead inside, such as realm_access.roles",
     )
     metrics_token: SecretStr | None = Field(
         default=None, description="the bearer token that may read /metrics"

@@ -37,6 +37,7 @@ PLACES = {
     "sweep": "doing",
     "deliver": "doing",
     "notice": "notices",
+    "console-link": "entering",
     "clock": "clocks",
     "subject": "explaining",
     "doctor": "doctor",

@@ -5,12 +5,13 @@ from pathlib import Path
 import click
 from msgspec.structs import replace
 
-from app.cli.actor import json_option
+from app.cli.actor import actor_option, json_option
 from app.cli.installation import Installation, installed, print_json, product_of, say
 from app.engine.briefs import brand_of
 from app.engine.samples import sample
 from app.errors import Refused
-from app.store import brands, products
+from app.store import brands, cases, products
+from app.store.cases import HistoryWrite
 from app.store.products import Product
 from app.world.mail import dkim
 from app.world.mail.address import on_the_wire
@@ -66,14 +67,19 @@ def preview(product_key: str, notice: str, locale: str, folder: Path, as_json: b
 @click.argument("address")
 @click.option("--notice", type=click.Choice(NOTICES), default="ask", show_default=True)
 @LOCALE
-def send_test(product_key: str, address: str, notice: str, locale: str) -> None:
+@actor_option
+def send_test(product_key: str, address: str, notice: str, locale: str, actor: str) -> None:
     """Send one made-up notice through the relay, in the product's name, marked as a test."""
     to = on_the_wire(address)
     with installed() as parts:
         brand, brief = _sampled(parts, product_key, notice, locale)
         marked = replace(brand, name=f"{brand.name} (test)")
         message = Composer().compose(marked, replace(brief, to=to))
-        _hand_over(parts, product_of(parts, product_key), to, message)
+        product = product_of(parts, product_key)
+        _hand_over(parts, product, to, message)
+        line = HistoryWrite(None, None, "relay_tested", "command", None)
+        with parts.database.transaction() as connection:
+            cases.insert_history(connection, product.id, parts.clock.now(), actor, [line])
     click.echo(f"handed over to the relay: {notice}, in {brief.language}")
 
 

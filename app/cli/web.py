@@ -4,7 +4,21 @@ import click
 
 from app.cli.role import attached_option, role
 from app.cli.server import serve
+from app.settings import Settings
 from app.web import create_app
+from app.web.console import Access
+
+
+def access(settings: Settings) -> Access:
+    """Give how people get in to the console, by the settings."""
+    secret = settings.oidc_client_secret
+    return Access(
+        [key.get_secret_value() for key in settings.secret_keys],
+        settings.oidc_issuer,
+        settings.oidc_client_id or "",
+        secret.get_secret_value() if secret is not None else "",
+        settings.oidc_roles_claim,
+    )
 
 
 @click.command("web")
@@ -20,6 +34,7 @@ def web(is_attached: bool) -> None:
             metrics_token=parts.metrics_token,
             redis_url=parts.redis_url(),
             mailbox=parts.mailbox,
+            console=access(parts.settings),
         )
         serve(app, parts.settings.bind, stopping)
 

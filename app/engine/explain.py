@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from app.engine.door import Batch
 from app.guards import is_stale
 from app.lifecycle import wake_at
-from app.lifecycle.case import Act, Case, Reach, Round, Stage
+from app.lifecycle.case import Act, Case, Reach, Round, Stage, Subscription
 from app.lifecycle.dates import ASKABLE, inactive_since, next_charge, peace_until, terms_for
 from app.lifecycle.passing import ACT_ON_SILENCE
 from app.store import cases, outbox, population, products, standing
@@ -21,12 +21,13 @@ from app.world.connector import CONFIRMED_WITHIN, Capabilities
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Facts by name, the next step in words, what blocks it in words, and the story so far."""
+    """Facts by name, the next step and what blocks it in words, the story, and its subject."""
 
     facts: dict[str, Any]
     next_step: str
     blocked_by: list[str]
     story: list[dict[str, Any]]
+    subscription: Subscription
 
 
 def explain(
@@ -47,6 +48,7 @@ def explain(
         _next(case, batch),
         _blocks(connection, product, case, now),
         story,
+        case.subscription,
     )
 
 

@@ -14,14 +14,19 @@ from app.store.database import Database
 from app.store.reviews import Review
 
 
-def ask(
-    database: Database, clock: Clock, product_key: str, subscription: int, event: AskReview
+def ask(  # noqa: PLR0913, PLR0917 - whose, which, what and by whom
+    database: Database,
+    clock: Clock,
+    product_key: str,
+    subscription: int,
+    event: AskReview,
+    actor: str = "subscriber",
 ) -> Reply:
     """Put a case before a person, as its subscriber wants it; pressing again changes nothing."""
 
     def work(connection: Connection) -> Reply:
         product, now = products.load(connection, product_key), clock.now()
-        reply = apply_in(connection, product, [(subscription, event)], "subscriber", now)[0]
+        reply = apply_in(connection, product, [(subscription, event)], actor, now)[0]
         if reply.verdict is Verdict.APPLIED:
             reviews.put(connection, product.id, subscription, event.round, event.concern, now)
         return reply

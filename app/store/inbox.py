@@ -198,6 +198,19 @@ def entries(
     return [Entry(*row) for row in run.fetchall()]
 
 
+def waiting(
+    connection: Connection, product_id: int, states: Sequence[str], after: int, limit: int
+) -> list[Entry]:
+    """Give the messages of a product in some states behind one of them, oldest first."""
+    run = cursor(connection)
+    run.execute(
+        f"""{_ENTRY} where i.product_id = %s and i.state = any(%s) and i.id > %s
+            order by i.id limit %s""",
+        (product_id, list(states), after, limit),
+    )
+    return [Entry(*row) for row in run.fetchall()]
+
+
 def entry(connection: Connection, number: int) -> tuple[Entry, bytes | None] | None:
     """Give one message with its body."""
     run = cursor(connection)

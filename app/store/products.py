@@ -118,6 +118,22 @@ def keys(connection: Connection) -> list[str]:
     return list(connection.scalars(select(tables.product.c.key).order_by(tables.product.c.id)))
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A product as it stands in a list."""
+
+    key: str
+    name: str
+    policy_version: int | None
+
+
+def named(connection: Connection) -> list[Named]:
+    """Give all products as they stand in a list, in order."""
+    columns = tables.product.c
+    statement = select(columns.key, columns.name, columns.policy_version).order_by(columns.id)
+    return [Named(*row) for row in connection.execute(statement)]
+
+
 def row_of(connection: Connection, key: str) -> Row[Any]:
     """Give the row of a product; NotFound names the ones there are."""
     row = connection.execute(select(tables.product).where(tables.product.c.key == key)).first()

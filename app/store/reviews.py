@@ -92,6 +92,19 @@ def entry(connection: Connection, product_id: int, number: int) -> Review | None
     return found
 
 
+def open_of(connection: Connection, product_id: int, subscription_id: int) -> Review | None:
+    """Give the open entry of a subscription; None where nobody is to look at it."""
+    run = cursor(connection)
+    run.row_factory = class_row(Review)
+    run.execute(
+        f"""select {_COLUMNS} from {_FROM}
+            where v.product_id = %s and v.subscription_id = %s and v.state = 'open'""",  # noqa: S608
+        (product_id, subscription_id),
+    )
+    found: Review | None = run.fetchone()
+    return found
+
+
 def listed(
     connection: Connection, product_id: int, states: Sequence[str], after: int, limit: int
 ) -> list[Review]:

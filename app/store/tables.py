@@ -215,6 +215,8 @@ contact = Table(
     Column("locale", Text, nullable=False),
     Column("timezone", Text, nullable=False),
     Column("reach", Text, nullable=False),
+    # Whoever helps somebody on the phone finds them by their address.
+    Index("contact_email_idx", text("lower(email)")),
 )
 
 reconfirmation = Table(
@@ -264,6 +266,12 @@ reconfirmation = Table(
         "wake_at",
         "subscription_id",
         postgresql_where=text("wake_at is not null"),
+    ),
+    Index(
+        "reconfirmation_unreachable_idx",
+        "product_id",
+        "subscription_id",
+        postgresql_where=text("latest and outcome = 'unreachable'"),
     ),
     # Whom an act of ours has stopped, canceled or resumed: billing owes its own word of it.
     Index(
@@ -316,6 +324,7 @@ outbox = Table(
     ),
     Index("outbox_lease_idx", "lease_until", postgresql_where=text("state = 'claimed'")),
     Index("outbox_lane_idx", "subscription_id", "round", "lane", "id"),
+    Index("outbox_parked_idx", "product_id", "id", postgresql_where=text("state = 'parked'")),
 )
 
 history = Table(
@@ -810,4 +819,43 @@ count_state = Table(
     Column("past", JSONB, nullable=False, server_default="{}"),
     Column("checked_at", Moment),
     Column("drift", BigInteger),
+)
+
+# --- the console: who works in it ----------------------------------------------------------------
+
+console_person = Table(
+    "console_person",
+    metadata,
+    Column("id", Integer, Identity(), primary_key=True),
+    # A hash of who they are at the identity provider, or of the name a one-time link was given.
+    Column("subject", LargeBinary, nullable=False, unique=True),
+    # The actor in history: a code, given at the first sign-in and never changed.
+    Column("name", Text, nullable=False, unique=True),
+    # Such as ["viewer", "tv:editor"].
+    Column("roles", JSONB, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+)
+
+# Moments are on the wall clock. Only the hash of the cookie is kept.
+console_session = Table(
+    "console_session",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("person_id", Integer, ForeignKey("console_person.id"), nullable=False),
+    Column("began_at", Moment, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+    # When they last proved who they are.
+    Column("fresh_at", Moment, nullable=False),
+    Column("language", Text, nullable=False, server_default=""),
+    Index("console_session_person_idx", "person_id"),
+)
+
+# One-time links that wait to be used; a used one is deleted.
+console_link = Table(
+    "console_link",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("roles", JSONB, nullable=False),
+    Column("expires_at", Moment, nullable=False),
 )

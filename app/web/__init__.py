@@ -26,6 +26,8 @@ from app.web.answers import Answers
 from app.web.api import Api
 from app.web.api.keys import Keys
 from app.web.api.limits import Limits
+from app.web.console import Access, Console
+from app.web.console.showing import STYLE as CONSOLE_STYLE
 from app.web.inbound import Inbound, Mailers
 from app.web.mailbox import Mailbox
 from app.web.policies import Policies
@@ -55,12 +57,14 @@ def create_app(  # noqa: PLR0913 - everything the parts need
     redis_url: str | None = None,
     limited: bool | Limits = True,
     mailbox: Path | None = None,
+    console: Access | None = None,
 ) -> Flask:
     """Make the web application; `base_url` is the address that people reach it at.
 
     `metrics_token` opens /metrics to other machines; `redis_url` is what /readyz asks as well;
     not `limited`, a key may call as often as it likes: for measuring only. `mailbox` is the Maildir
-    that /mailbox shows: for test mode only, since it asks for no sign-in.
+    that /mailbox shows: for test mode only, since it asks for no sign-in. `console` says how people
+    get in to /console/; None leaves it out.
     """
     app = Flask("app.web", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
@@ -77,6 +81,11 @@ def create_app(  # noqa: PLR0913 - everything the parts need
         shown = Mailbox(mailbox, database, links, base.path.rstrip("/"), styles)
         app.jinja_env.globals["mailbox_style"] = Markup(mailboxes.STYLE)  # noqa: S704 - our own
         app.register_blueprint(shown.blueprint())
+    if console is not None:
+        app.jinja_env.globals["console_style"] = Markup(CONSOLE_STYLE)  # noqa: S704 - our own file
+        styles = digest(CONSOLE_STYLE)
+        shown_to_teams = Console(database, clock, links, base_url, console, styles)
+        app.register_blueprint(shown_to_teams.blueprint())
     inbox = Inbox(database, clock)
     app.register_blueprint(Inbound(inbox).blueprint())
     returns = Returns(database, clock, links)

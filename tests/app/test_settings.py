@@ -260,6 +260,18 @@ class TestValues:
         )
 
 
+class TestTheRolesClaim:
+    @pytest.mark.usefixtures("folder")
+    def test_it_is_the_path_of_a_claim(self) -> None:
+        assert settings({}).oidc_roles_claim == "roles"
+        assert settings({}, OIDC_ROLES_CLAIM="a.b").oidc_roles_claim == "a.b"
+
+    @pytest.mark.parametrize("claim", ["a b", "a..b", ".", "a\nb"])
+    @pytest.mark.usefixtures("folder")
+    def test_what_is_none_stops_the_start(self, claim: str) -> None:
+        assert "OIDC_ROLES_CLAIM" in refusal({}, OIDC_ROLES_CLAIM=claim).what
+
+
 class TestTheirPage:
     """docs/settings.md says of each setting what its own description says."""
 

@@ -1,0 +1,157 @@
+"""What a product team looks at: how long ago people last used it, what came of asking, the pace.
+
+`curve` and `worth` go over the whole of a product; each is a function of its own, so that kept
+counts can take its place. A day is a UTC day; amounts count minor units of their currency.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from app.lifecycle.case import Kind
+from app.store import pulse
+from app.store.database import cursor
+
+STEPS = {
+    "due": "asked",
+    "asked": pulse.HANDED_OVER,
+    "reminded": f"{Kind.REMINDER}_handed_over",
+    "kept": "kept",
+    "returned": "returned",
+    "canceled": "canceled",
+    "suspended": "suspended",
+    "resumed": "resumed",
+    "unreachable": "unreachable",
+    "erasing": "erasing",
+    "erased": "erased",
+}
+"""The steps of the funnel, and the line of history that each is counted by."""
+PATIENCE = "4s"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """How many paying subscribers last used it on a day; not `used`: started then, never used."""
+
+    day: date
+    used: bool
+    many: int
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """How many subscriptions came to one step, and what they pay a month, in one currency."""
+
+    step: str
+    currency: str
+    many: int
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ramp:
+    """How far the ramp of the policy in force has come: `opened` counts the present step only."""
+
+    backlog: int
+    step: int
+    opened: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is set up and what waits, counted up to a hundred where many may wait."""
+
+    has_people: bool
+    proposed: bool
+    relay_tested: bool
+    dry_run_read: bool
+    parked: int
+    reviews: int
+    unreachable: int
+    failed: int
+
+
+def curve(connection: Connection, product_id: int) -> list[Point]:
+    """Count who pays (active or past due) by the day of last use, the earliest first."""
+    run = cursor(connection)
+    run.execute(
+        """select coalesce(last_used_on, started_on), last_used_on is not null, count(*)
+           from subscription where product_id = %s and status in ('active', 'past_due')
+           group by 1, 2 order by 1, 2""",
+        (product_id,),
+    )
+    return [Point(*row) for row in run.fetchall()]
+
+
+def worth(connection: Connection, product_id: int, first: datetime, end: datetime) -> list[Worth]:
+    """Sum what those who came to each step from `first` until before `end` pay a month.
+
+    Whoever came to a step twice counts once. psycopg's QueryCanceled where it takes too long.
+    """
+    run = cursor(connection)
+    run.execute(f"set local statement_timeout = '{PATIENCE}'")
+    run.execute(
+        """select h.what, s.currency, count(*), sum(s.amount * case s."interval"
+             when 'year' then 1.0 / 12 when 'week' then 52.0 / 12 when 'day' then 365.0 / 12
+             else 1 end)::bigint
+           from (select distinct subscription_id, what from history
+                 where product_id = %s and subscription_id is not null
+                   and at >= %s and at < %s and what = any(%s)) h
+           join subscription s on s.id = h.subscription_id
+           group by 1, 2 order by 1, 2""",
+        (product_id, first, end, list(STEPS.values())),
+    )
+    named = {what: step for step, what in STEPS.items()}
+    return [Worth(named[row[0]], *row[1:]) for row in run.fetchall()]
+
+
+def steps(connection: Connection, product_id: int, first: date, last: date) -> dict[str, int]:
+    """Count how often each step of the funnel was come to on these days, both ends included."""
+    sums = pulse.sums(connection, product_id, first, last)
+    return {step: sums[what] for step, what in STEPS.items()}
+
+
+def ramp(connection: Connection, product_id: int, version: int) -> Ramp | None:
+    """Give the state of a version's ramp without waiting for anybody; None before it began."""
+    run = cursor(connection)
+    run.execute(
+        "select backlog, step, opened from ramp where product_id = %s and version = %s",
+        (product_id, version),
+    )
+    row = run.fetchone()
+    return Ramp(*row) if row else None
+
+
+_WAITING = {
+    "parked": "from outbox where product_id = p.id and state = 'parked'",
+    "reviews": "from review where product_id = p.id and state = 'open'",
+    "unreachable": """from reconfirmation
+        where product_id = p.id and latest and outcome = 'unreachable'""",
+    "failed": "from inbox where product_id = p.id and state in ('unreadable', 'failed')",
+}
+MANY = 100
+
+
+def standing(connection: Connection, product_id: int) -> Standing:
+    """Give what is set up and what waits for a person, in one statement."""
+    counts = ", ".join(
+        f"(select count(*) from (select 1 {rest} limit {MANY}) x)"  # noqa: S608 - our own words
+        for rest in _WAITING.values()
+    )
+    run = cursor(connection)
+    run.execute(
+        f"""select exists (select 1 from subscription where product_id = p.id),
+              exists (select 1 from policy where product_id = p.id),
+              exists (select 1 from history where subscription_id is null and product_id = p.id
+                        and what = 'relay_tested')
+                or exists (select 1 from pulse where product_id = p.id and what = %s),
+              exists (select 1 from history where subscription_id is null and product_id = p.id
+                        and what = 'dry_run_read'),
+              {counts}
+            from product p where p.id = %s""",  # noqa: S608 - our own words
+        (pulse.HANDED_OVER, product_id),
+    )
+    row: tuple[Any, ...] = run.fetchone() or (False, False, False, False, 0, 0, 0, 0)
+    return Standing(*row)

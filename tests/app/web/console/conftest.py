@@ -1,0 +1,140 @@
+"""The console over a town: somebody signed in with some role, and things that wait for them."""
+
+import hashlib
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import text
+from werkzeug.test import TestResponse
+
+from app.store import console as store
+from app.web import create_app
+from app.web.console import Access
+from tests.app.web.console.provider import CLIENT, SECRET, FakeProvider, served
+from tests.conftest import KEYS
+from tests.world import MovableClock, Town, row
+
+BASE = "https://reconfirm.example"
+ORIGIN = {"Origin": BASE}
+
+
+@dataclass
+class Person:
+    """Somebody at a browser, with the token of their forms."""
+
+    client: FlaskClient
+    cookie: str = ""
+
+    @property
+    def csrf(self) -> str:
+        return hashlib.sha256(f"csrf\0{self.cookie}".encode()).hexdigest()
+
+    def get(self, path: str) -> TestResponse:
+        return self.client.get(path, base_url=BASE)
+
+    def post(self, path: str, **form: str) -> TestResponse:
+        return self.client.post(
+            path, base_url=BASE, data={"csrf": self.csrf} | form, headers=ORIGIN
+        )
+
+    def enters(self, cookie: str) -> None:
+        self.cookie = cookie
+        self.client.set_cookie("__Host-reconfirm", cookie, domain="reconfirm.example", secure=True)
+
+
+@dataclass
+class Desk:
+    """The console of a town."""
+
+    town: Town
+    app: Flask
+
+    def stranger(self) -> Person:
+        return Person(self.app.test_client())
+
+    def person(self, *roles: str, name: str = "", proved: timedelta = timedelta()) -> Person:
+        """Give somebody who is signed in with these roles, having proved it so long ago."""
+        name = name or "-".join(roles).replace(":", ".") or "nobody"
+        cookie, wall = secrets.token_urlsafe(32), self.town.clock.wall()
+        with self.town.database.transaction() as connection:
+            who = store.person(connection, name.encode(), name, f"{name}-2", sorted(roles), wall)
+            digest = hashlib.sha256(cookie.encode()).digest()
+            store.begin(connection, digest, who, wall, wall - proved)
+        found = self.stranger()
+        found.enters(cookie)
+        return found
+
+    def audited(self) -> list[tuple[str, str, str]]:
+        """Give (what, why, actor) of what people did in the console, oldest first."""
+        with self.town.database.transaction() as connection:
+            found = connection.execute(
+                text(
+                    "select what, why, actor from history where actor like 'console:%' order by id"
+                )
+            )
+            return [(each.what, each.why, each.actor) for each in found]
+
+
+@pytest.fixture
+def desk(town: Town) -> Desk:
+    """Give the console, by one-time links only."""
+    access = Access(KEYS)
+    app = create_app(town.database, town.clock, town.links, base_url=BASE, console=access)
+    return Desk(town, app)
+
+
+@pytest.fixture
+def provider(clock: MovableClock) -> Iterator[FakeProvider]:
+    with served(clock) as found:
+        yield found
+
+
+@pytest.fixture
+def with_provider(town: Town, provider: FakeProvider) -> Desk:
+    """Give the console behind the provider."""
+    access = Access(KEYS, provider.issuer, CLIENT, SECRET)
+    app = create_app(town.database, town.clock, town.links, base_url=BASE, console=access)
+    return Desk(town, app)
+
+
+@dataclass
+class Things:
+    """Something of each kind that pages name: a person, an effect that is parked, a message."""
+
+    person: int
+    effect: int
+    message: int
+
+
+@pytest.fixture
+def things(town: Town) -> Things:
+    return Things(town.join(row("a"))[0], parked(town, "a"), message(town))
+
+
+def parked(town: Town, name: str, kind: str = "notice.ask", error: str = "relay refused") -> int:
+    """Put an effect of somebody before a person; give its number."""
+    statement = """insert into outbox (product_id, subscription_id, round, lane, kind, version,
+          not_before, state, fence, tries, unknown, error)
+        values (:product, :who, 1, 'notice', :kind, 1, :at, 'parked', 1, 1, 0, :error)
+        returning id"""
+    with town.database.transaction() as connection:
+        values = {"product": town.product.id, "who": town.id_of(name), "kind": kind}
+        values |= {"at": town.clock.now(), "error": error}
+        return int(connection.execute(text(statement), values).scalar_one())
+
+
+def message(town: Town, reason: str = "not readable", kind: str = "subscription.updated") -> int:
+    """Keep a message of billing that could not be read; give its number."""
+    statement = """insert into inbox (product_id, source, message_id, type, received_at, state,
+          reason, body)
+        values (:product, 'standard', :name, :kind, :at, 'unreadable', :reason, '{}')
+        returning id"""
+    with town.database.transaction() as connection:
+        values = {"product": town.product.id, "name": secrets.token_hex(8), "kind": kind}
+        values |= {"at": town.clock.wall(), "reason": reason}
+        return int(connection.execute(text(statement), values).scalar_one())

@@ -1,0 +1,184 @@
+"""The console as a browser shows it: narrow and wide, light and dark, and by the keyboard."""
+
+import hashlib
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from threading import Thread
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Browser
+from sqlalchemy import text
+from werkzeug.serving import make_server
+
+from app.store import console as store
+from app.store import products
+from app.web import create_app
+from app.web.console import Access
+from tests.app.web.console.conftest import message, parked
+from tests.browser.test_pages import Watched
+from tests.conftest import KEYS
+from tests.world import Town, row
+
+WIDTHS = (360, 1440)
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+TV = "/console/products/tv"
+PAGES = {
+    "products": "/console/",
+    "overview": f"{TV}/",
+    "overview_new": "/console/products/radio/",
+    "people": f"{TV}/people",
+    "person": f"{TV}/people/PERSON",
+    "reviews": f"{TV}/queues?queue=reviews",
+    "unreachable": f"{TV}/queues?queue=unreachable",
+    "parked": f"{TV}/queues?queue=parked",
+    "inbox": f"{TV}/queues?queue=inbox",
+    "again": "/console/again",
+    "nothing_here": f"{TV}/nothing",
+}
+
+
+@dataclass
+class Served:
+    """The console at an address, the cookie of who is signed in, and somebody to look at."""
+
+    address: str
+    cookie: str
+    person: int
+
+    def path(self, name: str) -> str:
+        return PAGES[name].replace("PERSON", str(self.person))
+
+
+def busy(town: Town) -> int:
+    """Let a good deal happen; give the number of somebody with a story."""
+    people = [
+        row(f"sub_{each}", started_at=f"20{18 + each % 6}-03-01T00:00:00Z") for each in range(60)
+    ]
+    town.join(*people, row("sub_long_identifier_of_a_customer_0123456789_abcdefgh"))
+    for each in range(0, 60, 3):
+        town.use(f"sub_{each}", town.clock.now().date() - timedelta(days=17 * each))
+    town.settle()
+    town.clock.advance(timedelta(hours=1))
+    for name in ("sub_1", "sub_4"):
+        town.answer(name, "keep")
+    town.answer("sub_7", "cancel")
+    town.days_pass(32, at_a_time=8)
+    parked(town, "sub_2", "billing.suspend", "the account does not allow it")
+    parked(town, "sub_3")
+    message(town)
+    with town.database.transaction() as connection:
+        number = products.add(connection, "radio", "Green Radio", "sandbox", town.clock.now())
+        assert number
+        connection.execute(
+            text("""insert into review (product_id, subscription_id, round, asked_at, reason, state)
+                    values (:product, :who, 1, :at, 'wrong_charge', 'open')"""),
+            {"product": town.product.id, "who": town.id_of("sub_10"), "at": town.clock.now()},
+        )
+        connection.execute(
+            text("""update reconfirmation set outcome = 'unreachable', closed_at = opened_at
+                    where subscription_id = :who"""),
+            {"who": town.id_of("sub_4")},
+        )
+        connection.execute(
+            text("update contact set reach = 'bounced' where subscription_id = :who"),
+            {"who": town.id_of("sub_4")},
+        )
+        products.set_brake(
+            connection,
+            town.product.id,
+            "bounces",
+            "bounced=7 of=90 at_most=5%",
+            "guard",
+            town.clock.now(),
+        )
+    return town.id_of("sub_10")
+
+
+def let_in(town: Town, *roles: str) -> str:
+    cookie, wall = secrets.token_urlsafe(32), town.clock.wall()
+    with town.database.transaction() as connection:
+        who = store.person(connection, b"anna", "anna", "anna-2", list(roles), wall)
+        store.begin(connection, hashlib.sha256(cookie.encode()).digest(), who, wall, wall)
+    return cookie
+
+
+@pytest.fixture
+def served(town: Town) -> Iterator[Served]:
+    app = create_app(
+        town.database, town.clock, town.links, base_url="http://127.0.0.1", console=Access(KEYS)
+    )
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    number = busy(town)
+    yield Served(f"http://127.0.0.1:{server.port}", let_in(town, "admin"), number)
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def judge(watched: Watched, url: str) -> None:
+    """Say what must hold of every page of the console, however it is shown."""
+    assert [each.url for each in watched.asked] == [url], "one request, and none elsewhere"
+    assert not [each for each in watched.said if "404" not in each], "nothing the policy refuses"
+    beyond = watched.page.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
+    assert beyond == 0, "nothing is wider than the window"
+    assert watched.faults() == []
+
+
+def enters(watched: Watched, served: Served) -> None:
+    watched.context.add_cookies(
+        [{"name": "reconfirm", "value": served.cookie, "url": served.address}]
+    )
+
+
+def test_every_page(served: Served, town: Town, chromium: Browser, pictures: Path | None) -> None:
+    for name in PAGES:
+        for width in WIDTHS:
+            for scheme in SCHEMES:
+                with_cookie = Watched(chromium, width, scheme)
+                enters(with_cookie, served)
+                url = f"{served.address}{served.path(name)}"
+                with_cookie.page.goto(url)
+                if pictures is not None:
+                    path = pictures / f"console_{name}-{width}-{scheme}.png"
+                    with_cookie.page.screenshot(path=path, full_page=True)
+                judge(with_cookie, url)
+                with_cookie.context.close()
+    assert town.stage("sub_1") == "active"
+
+
+def test_signing_in_finding_and_acting_with_the_keyboard(
+    served: Served, town: Town, chromium: Browser
+) -> None:
+    token, wall = secrets.token_urlsafe(32), town.clock.wall()
+    with town.database.transaction() as connection:
+        digest = hashlib.sha256(token.encode()).digest()
+        store.add_link(connection, digest, "bob", ["tv:editor"], wall, wall + timedelta(minutes=10))
+    watched = Watched(chromium, 360, "light")
+    page = watched.page
+    page.goto(f"{served.address}/console/enter/{token}")
+    page.get_by_role("button", name="Enter").press("Enter")
+    page.wait_for_url("**/console/")
+    page.get_by_role("link", name="Blue Television").press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.get_by_role("link", name="People").press("Enter")
+    page.get_by_label("Id or address").fill("sub_10")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/people/*")
+    page.get_by_role("button", name="They resume").press("Enter")
+    page.get_by_role("status").wait_for()
+    assert "Billing is being told" in page.get_by_role("status").inner_text()
+    page.get_by_role("button", name="Français").press("Enter")
+    page.wait_for_function("document.documentElement.lang == 'fr'")
+    page.get_by_role("button", name="Se déconnecter").press("Enter")
+    page.wait_for_url("**/console/sign-in")
+    assert [each for each in watched.said if "404" not in each] == []
+    watched.context.close()
