@@ -1,7 +1,6 @@
 """The role `scheduler`: sees what is due and calls workers for it."""
 
 import threading
-from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 
@@ -35,15 +34,22 @@ def scheduler(is_attached: bool) -> None:
             parts.database,
             parts.clock,
             RedisWaker(open_broker(parts.redis_url())),
-            partial(tidy, parts),
+            partial(look_after, parts),
             test=test,
             stopping=stopping,
             call_again=CALL_AGAIN_IN_TESTS if test else CALL_AGAIN,
         ).run()
 
 
+def look_after(parts: Installation) -> None:
+    """Tidy, and see that everybody is counted at night, beside it: the leader does not wait."""
+    tidy(parts)
+    if not any(each.name == NIGHTLY for each in threading.enumerate()):
+        threading.Thread(target=_count, args=(parts,), name=NIGHTLY, daemon=True).start()
+
+
 def tidy(parts: Installation) -> None:
-    """Try again what the inbox could not apply, and forget what is kept no longer."""
+    """Try again what the inbox could not apply, fold counts, and forget what is kept no longer."""
     inbox = Inbox(parts.database, parts.clock, parts.kept_for)
     with parts.database.transaction() as connection:
         keys = products.keys(connection)
@@ -51,15 +57,16 @@ def tidy(parts: Installation) -> None:
     for key in keys:
         inbox.retry_failed(key)
         counts.fold(key, MOST_FOLDS)
-    if not any(each.name == NIGHTLY for each in threading.enumerate()):
-        threading.Thread(target=_count, args=(counts, keys), name=NIGHTLY, daemon=True).start()
     inbox.forget()
     while parts.hooks.tidy():
         pass
 
 
-def _count(counts: Keeper, keys: Sequence[str]) -> None:
+def _count(parts: Installation) -> None:
     """Count at night what a forecast asks for, and compare once a week; drift is logged."""
+    counts = Keeper(parts.database, parts.clock)
+    with parts.database.transaction() as connection:
+        keys = products.keys(connection)
     for key in keys:
         try:
             drift = counts.nightly(key)
