@@ -11,14 +11,17 @@ import hmac
 import struct
 import unicodedata
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import idna
 from itsdangerous import BadSignature, Signer
 
 ANSWER = struct.Struct(">QH")
+FRESH = struct.Struct(">QHQ")
 NOTICE = struct.Struct(">QHI")
 ADDRESS = b"reconfirm.address"
+EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
 class Notice(NamedTuple):
@@ -30,6 +33,14 @@ class Notice(NamedTuple):
     version: int
 
 
+class Fresh(NamedTuple):
+    """What a fresh link names; `made_at` is on the wall clock, to the microsecond."""
+
+    subscription: int
+    round: int
+    made_at: datetime
+
+
 class Links:
     """Makes and reads the tokens of one installation."""
 
@@ -37,6 +48,7 @@ class Links:
         """Take the secret keys, newest first, and the address the pages are served at."""
         newest_last = list(reversed(keys))
         self._answer = Signer(newest_last, salt="reconfirm.answer")
+        self._fresh = Signer(newest_last, salt="reconfirm.fresh")
         self._notice = Signer(newest_last, salt="reconfirm.notice")
         self._address = [hmac.digest(key.encode(), ADDRESS, hashlib.sha256) for key in keys]
         self._base = base_url.rstrip("/")
@@ -53,6 +65,26 @@ class Links:
         """Give (subscription, round) of a token, or None where it is not one of ours."""
         payload = _open(self._answer, token, ANSWER.size)
         return ANSWER.unpack(payload) if payload is not None else None
+
+    def fresh_token(self, subscription: int, number: int, made_at: datetime) -> str:
+        """Give the token of a fresh link, made at a moment (aware, on the wall clock)."""
+        micros = (made_at - EPOCH) // MICROSECOND
+        return _seal(self._fresh, FRESH.pack(subscription, number, micros))
+
+    def fresh_url(self, subscription: int, number: int, made_at: datetime) -> str:
+        """Give the address of the page on which somebody confirms that they want to be erased."""
+        return f"{self._base}/e/{self.fresh_token(subscription, number, made_at)}"
+
+    def read_fresh(self, token: str) -> Fresh | None:
+        """Give what a fresh link names, or None where it is not one of ours.
+
+        Whether it is still good is for the caller to ask.
+        """
+        payload = _open(self._fresh, token, FRESH.size)
+        if payload is None:
+            return None
+        subscription, number, micros = FRESH.unpack(payload)
+        return Fresh(subscription, number, EPOCH + micros * MICROSECOND)
 
     def notice_id(self, subscription: int, number: int, kind: str, version: int) -> str:
         """Give the part of a Message-ID before the @: the same for each copy of one notice."""

@@ -15,6 +15,8 @@ MOST_SKEW = timedelta(seconds=30)
 GONE_AFTER = timedelta(minutes=1)
 COMPARED_WITHIN = timedelta(days=2)
 LOOKED_AT_WITHIN = timedelta(days=1)
+ERASED_SOON = timedelta(days=7)
+"""So long before a request to erase is due, the doctor warns."""
 PATIENCE = 2
 START = "run `reconfirm up`, or `reconfirm scheduler` and `reconfirm worker`"
 
@@ -60,6 +62,11 @@ def checkup(parts: Installation) -> Iterator[Finding]:
         "reviews",
         lambda: _reviews(parts),
         "look at `reconfirm review list PRODUCT`; `reconfirm review done` lets a case go on",
+    )
+    yield checked(
+        "erasures",
+        lambda: _erasures(parts),
+        "erase what `reconfirm review list PRODUCT` names, then `reconfirm review done`",
     )
 
 
@@ -123,6 +130,18 @@ def _reviews(parts: Installation) -> str:
     if oldest is not None:
         raise Refused(f"{many} asked for by subscribers, the oldest on {oldest:%Y-%m-%d}")
     return "nobody waits for a person to look"
+
+
+def _erasures(parts: Installation) -> str:
+    """Say how many requests to erase wait for a person, and when the first is due."""
+    with parts.database.transaction() as connection:
+        many, first = reviews.erasures(connection)
+    if first is None:
+        return "nobody waits to be erased"
+    says = f"{many} asked to be erased, the first to be done by {first}"
+    if first <= (parts.clock.now() + ERASED_SOON).date():
+        raise Refused(says)
+    return says
 
 
 def _books(parts: Installation) -> str:

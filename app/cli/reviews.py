@@ -1,4 +1,4 @@
-"""The cases that subscribers want a person to look at."""
+"""The cases that subscribers want a person to look at, or to erase."""
 
 from dataclasses import asdict
 from typing import Any
@@ -9,17 +9,19 @@ from app.cli.actor import actor_option, json_option
 from app.cli.installation import installed, print_json
 from app.engine import reviews as engine
 from app.errors import NotFound
-from app.lifecycle.case import Finding
+from app.lifecycle.case import Erasure, Finding
 from app.store import products
 from app.store import reviews as store
 from app.store.reviews import Review
 
 MOST_LISTED = 1000
+CODES: dict[str, Finding | Erasure] = {str(each): each for each in (*Finding, *Erasure)}
+"""What a case can end with."""
 
 
 @click.group("review")
 def review() -> None:
-    """Cases that subscribers want a person to look at."""
+    """Cases that subscribers want a person to look at, or to erase."""
 
 
 PRODUCT = click.argument("product_key", metavar="PRODUCT")
@@ -37,7 +39,7 @@ NUMBER = click.argument("number", type=int, metavar="ID")
 )
 @json_option
 def list_reviews(product_key: str, state: str, as_json: bool) -> None:
-    """List the cases, the one that has waited longest first."""
+    """List the cases: requests to erase by the day they are due, then who has waited longest."""
     with installed() as parts, parts.database.transaction() as connection:
         number = products.row_of(connection, product_key).id
         found = store.listed(connection, number, (state,), 0, MOST_LISTED)
@@ -45,9 +47,10 @@ def list_reviews(product_key: str, state: str, as_json: bool) -> None:
         print_json([_facts(each) for each in found])
         return
     for each in found:
+        due = f"by {each.due_on} " if each.due_on else ""
         click.echo(
             f"{each.id:6} {each.state:9} {each.asked_at:%Y-%m-%d %H:%M} {each.subscription:20}"
-            f" {each.reason:12} {each.outcome or ''}".rstrip()
+            f" {each.reason:12} {due}{each.outcome or ''}".rstrip()
         )
     if not found:
         click.echo(f"none is {state}")
@@ -72,7 +75,7 @@ def show(product_key: str, number: int, as_json: bool) -> None:
 @review.command("done")
 @PRODUCT
 @NUMBER
-@click.argument("finding", type=click.Choice([str(each) for each in Finding]), metavar="CODE")
+@click.argument("finding", type=click.Choice(list(CODES)), metavar="CODE")
 @json_option
 @actor_option
 def done(product_key: str, number: int, finding: str, as_json: bool, actor: str) -> None:
@@ -80,10 +83,14 @@ def done(product_key: str, number: int, finding: str, as_json: bool, actor: str)
 
     The case goes on; no deadline falls sooner than three days from now. The subscriber's page says
     what was found.
+
+    A request to erase ends with erased_by_hand, once you have erased everything, told everybody who
+    had it from you, and written to the person; or with erasure_refused_legal,
+    erasure_refused_dispute or erasure_refused_restriction. Nothing is erased by this command.
     """
     with installed() as parts:
         found = engine.finish(
-            parts.database, parts.clock, product_key, number, Finding(finding), actor
+            parts.database, parts.clock, product_key, number, CODES[finding], actor
         )
     _print(found, as_json=as_json)
 

@@ -1,6 +1,6 @@
 """Everything a notice states, as plain data for the world: the engine knows, the world writes."""
 
-from datetime import date
+from datetime import date, datetime
 
 from app.engine.door import Batch
 from app.lifecycle.case import ASKING, Case, Kind, Round, Stage, Why
@@ -39,10 +39,18 @@ def brand_of(product: Product, own: Own = NOTHING) -> Brand:
     )
 
 
-def brief_for(
-    batch: Batch, case: Case, notice: tuple[Kind, int], person: Address, links: Links
+def brief_for(  # noqa: PLR0913, PLR0917 - what, to whom and when
+    batch: Batch,
+    case: Case,
+    notice: tuple[Kind, int],
+    person: Address,
+    links: Links,
+    wall: datetime,
 ) -> Brief:
-    """Give the facts of one notice (kind, version) to one person, as they stand at this claim."""
+    """Give the facts of one notice (kind, version) to one person, as they stand at this claim.
+
+    `wall` is the moment of the claim on the wall clock, from which a fresh link is good.
+    """
     kind, version = notice
     current, subscription = _round(case), case.subscription
     policy = batch.policy_for(case)
@@ -72,6 +80,8 @@ def brief_for(
         last_used_on=subscription.last_used_on,
         answer_by=last,
         without_answer=terms.on_no_answer,
+        fresh_url=_fresh(kind, links, case, wall),
+        keeps=bool(policy.keep_categories) if kind is Kind.FRESH_LINK else False,
         erase_on=erasure_day(case, current, terms),
         paid_until=current.paid_until,
         decided_by=current.decided_by if current.decided_by in ("app", "silence") else "subscriber",
@@ -80,6 +90,12 @@ def brief_for(
         charged_on=charged_before(subscription, batch.now, last) if stops and last else (),
         charged_behind=charged_behind(case, policy, batch.now, last) if stops and last else (),
     )
+
+
+def _fresh(kind: Kind, links: Links, case: Case, wall: datetime) -> str:
+    if kind is not Kind.FRESH_LINK:
+        return ""
+    return links.fresh_url(case.subscription.id, _round(case).number, wall)
 
 
 def promised_day(case: Case, current: Round) -> date | None:

@@ -187,7 +187,8 @@ class Batch:
         queued = [each for some in self.effects.values() for each in some]
         cases.insert_effects(connection, self.product.id, queued)
         cases.insert_history(connection, self.product.id, self.now, actor, self.history)
-        reviews.withdraw(connection, self._no_longer_looked_at(), self.now)
+        reviews.withdraw(connection, self._no_longer("review_at"), self.now)
+        reviews.withdraw(connection, self._no_longer("erase_at"), self.now, erasures=True)
         told = news.of_batch(self.product, self.history, self.before, self.cases)
         if told:
             news.post(connection, self.product, told, actor, self.now)
@@ -224,14 +225,14 @@ class Batch:
     def _round_wake(self, case: Case) -> datetime | None:
         return self.wake(case) if case.round and case.round.open else None
 
-    def _no_longer_looked_at(self) -> list[int]:
-        """Give whose case was to be looked at by a person and is not any more."""
+    def _no_longer(self, since: str) -> list[int]:
+        """Give whose case was before a person (`review_at`, `erase_at`) and is not any more."""
         return [
             sid
             for sid, case in self.cases.items()
             if (before := self.before[sid].round) is not None
-            and before.review_at is not None
-            and (case.round is None or case.round.review_at is None)
+            and getattr(before, since) is not None
+            and (case.round is None or getattr(case.round, since) is None)
         ]
 
     @property

@@ -40,7 +40,7 @@ from app.lifecycle.case import (
 )
 from app.lifecycle.dates import next_charge
 from app.links import Links
-from app.store import brands, evidence, outbox, pace, population, products
+from app.store import brands, evidence, freshlinks, outbox, pace, population, products
 from app.store.brands import NOTHING
 from app.store.database import Database
 from app.store.evidence import Line, Words
@@ -211,6 +211,7 @@ class _Claiming:
         self.wait: list[tuple[int, datetime, str | None, int]] = []
         self.parked: list[tuple[int, str]] = []
         self.withheld: frozenset[int] = frozenset()
+        self.wall = effects.clock.wall()
 
     def judge(self, row: Row) -> None:
         """Ask the rules about one row."""
@@ -241,6 +242,8 @@ class _Claiming:
     def settle(self, lease_until: datetime) -> list[Task]:
         """Write the claims and give the tasks."""
         tasks = self._tasks(lease_until)
+        fresh = [_link_of(task) for task in tasks if task.kind is Kind.FRESH_LINK]
+        freshlinks.made(self.connection, fresh, self.wall)
         outbox.claim(self.connection, tasks, lease_until)
         outbox.delete(self.connection, self.void)
         outbox.put_back(self.connection, self.wait)
@@ -274,7 +277,8 @@ class _Claiming:
             order = self._order(row, case, person)
         else:
             links = self.effects.links
-            brief = brief_for(self.batch, case, (row.kind, row.version), person, links)
+            notice = (row.kind, row.version)
+            brief = brief_for(self.batch, case, notice, person, links, self.wall)
         return Task(
             id=row.id,
             fence=row.fence + 1,
@@ -413,6 +417,10 @@ class _Settling:
         changed = [s for s, case in self.batch.cases.items() if case is not self.batch.before[s]]
         set_timers(self.batch, changed)
         self.batch.flush(self.connection, ACTOR, counted=False)
+
+
+def _link_of(task: Task) -> tuple[int, int, int]:
+    return task.subscription_id, task.number, task.version
 
 
 def _by_silence(row: Row, case: Case) -> bool:

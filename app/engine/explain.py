@@ -86,6 +86,7 @@ def _round_facts(current: Round) -> dict[str, Any]:
         "paid_until": current.paid_until,
         "erase_on": current.erase_on,
         "review_asked_at": current.review_at,
+        "erasure_asked_at": current.erase_at,
     }
 
 
@@ -101,6 +102,8 @@ def _waiting(rows: list[tuple[Any, ...]]) -> str | None:
 def _next(case: Case, batch: Batch) -> str:
     """Say what comes next if nothing else happens."""
     current = case.round
+    if current is not None and current.erase_at is not None and current.act is None:
+        return "a person erases the data by hand: `reconfirm review list` says by which day"
     if current is None or not current.open:
         due = batch.wake(case)
         return f"is looked at again on {due:%Y-%m-%d}" if due else "nothing: is not to be asked"
@@ -142,6 +145,11 @@ def _blocks(connection: Connection, product: Product, case: Case, now: datetime)
         found.append(
             f"a review was asked for on {case.round.review_at:%Y-%m-%d %H:%M} UTC: look at it, then"
             " `reconfirm review done`"
+        )
+    if case.round is not None and case.round.erase_at is not None:
+        found.append(
+            f"to be erased was asked for on {case.round.erase_at:%Y-%m-%d %H:%M} UTC: erase it,"
+            " then `reconfirm review done`"
         )
     if case.reach is not Reach.OK:
         found.append(f"no notice reaches the person: {case.reach}")

@@ -28,6 +28,7 @@ from app.lifecycle.dates import (
 from app.policy import Policy, Terms
 from app.store import products, tables
 from app.store.cases import ROUND_FIELDS, round_from, zone
+from app.store.reviews import ERASE
 
 ONE_DAY = timedelta(days=1)
 CHARGED = ASKABLE | {"trialing"}
@@ -66,6 +67,18 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """A person's own request to erase: by when a person does it, and what became of it (or None).
+
+    `done_at` is when that was noted; None while it is open.
+    """
+
+    due_on: date
+    outcome: str | None
+    done_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """One round as it stands at `now` (aware, UTC); days are days in the subscriber's zone.
 
@@ -79,6 +92,8 @@ class Look:
     first day of erasure should the person not answer, or cancel now; None where nothing would be
     scheduled. `undo`: the last answer can still be taken back. `found`: what the last person
     found who looked at this round; None while one is still to look (`round.review_at`).
+    `request`: the person's own wish to be erased that is open, or the last that was settled in
+    this round. `keeps`: the policy names something that is to be kept all the same.
     """
 
     now: datetime
@@ -100,6 +115,8 @@ class Look:
     erase_if_silent: date | None
     erase_if_canceled: date | None
     found: Finding | None = None
+    request: Request | None = None
+    keeps: bool = False
 
 
 def look(connection: Connection, subscription: int, number: int, now: datetime) -> Look | None:
@@ -146,6 +163,8 @@ def _look(row: Row[Any], case: Case, current: Round, policy: Policy, now: dateti
         erase_if_silent=_erase_if_silent(case, terms, last),
         erase_if_canceled=erase_day(case, terms, now, next_charge(case.subscription, now)),
         found=_found(row, current),
+        request=_request(row, current),
+        keeps=bool(policy.keep_categories),
     )
 
 
@@ -153,6 +172,13 @@ def _found(row: Row[Any], current: Round) -> Finding | None:
     if current.review_at is not None or row.reviewed_at is None:
         return None
     return Finding(row.finding, row.reviewed_at)
+
+
+def _request(row: Row[Any], current: Round) -> Request | None:
+    settled = row.erase_outcome is not None
+    if row.erase_due is None or settled == (current.erase_at is not None):
+        return None
+    return Request(row.erase_due, row.erase_outcome, row.erase_done_at)
 
 
 def _last_day(case: Case, current: Round, due: datetime | None) -> date | None:
@@ -190,7 +216,20 @@ def _statement() -> Select[Any]:
     finding = (
         select(review.c.outcome.label("finding"), review.c.done_at.label("reviewed_at"))
         .where(review.c.subscription_id == one.c.id, review.c.round == bindparam("number"))
-        .where(review.c.state == "done")
+        .where(review.c.state == "done", review.c.reason != ERASE)
+        .order_by(review.c.id.desc())
+        .limit(1)
+        .lateral()
+    )
+    open_or_here = or_(review.c.state == "open", review.c.round == bindparam("number"))
+    request = (
+        select(
+            review.c.due_on.label("erase_due"),
+            review.c.outcome.label("erase_outcome"),
+            review.c.done_at.label("erase_done_at"),
+        )
+        .where(review.c.subscription_id == one.c.id, review.c.reason == ERASE)
+        .where(review.c.state != "withdrawn", open_or_here)
         .order_by(review.c.id.desc())
         .limit(1)
         .lateral()
@@ -198,6 +237,7 @@ def _statement() -> Select[Any]:
     columns: list[Any] = [
         finding.c.finding,
         finding.c.reviewed_at,
+        *request.c,
         *(one.c[name] for name in (*_SUBSCRIPTION, "product_id")),
         person.c.timezone,
         person.c.reach,
@@ -229,6 +269,7 @@ def _statement() -> Select[Any]:
             ),
         )
         .outerjoin(finding, true())
+        .outerjoin(request, true())
         .where(one.c.id == bindparam("subscription"))
     )
 

@@ -8,7 +8,15 @@ from sqlalchemy import Connection
 from app.clock import Clock
 from app.engine.door import Reply, apply_in, open_batch, set_timers
 from app.errors import Conflict, NotFound, Refused
-from app.lifecycle.case import AskReview, Finding, Reviewed, Verdict
+from app.lifecycle.case import (
+    AskReview,
+    Erasure,
+    ErasureSettled,
+    Event,
+    Finding,
+    Reviewed,
+    Verdict,
+)
 from app.store import products, reviews
 from app.store.database import Database
 from app.store.reviews import Review
@@ -35,27 +43,44 @@ def ask(  # noqa: PLR0913, PLR0917 - whose, which, what and by whom
 
 
 def finish(  # noqa: PLR0913, PLR0917 - whose, which, what and by whom
-    database: Database, clock: Clock, product_key: str, number: int, finding: Finding, actor: str
+    database: Database,
+    clock: Clock,
+    product_key: str,
+    number: int,
+    finding: Finding | Erasure,
+    actor: str,
 ) -> Review:
-    """Take what a person found, and let the case go on.
+    """Take what a person found, or what became of a request to erase, and let the case go on.
 
     NotFound where the product has no such entry, Conflict where it is not open any more, Refused
-    where the rules raise: nothing is written then.
+    where the code is none of this entry's, or the rules raise: nothing is written then.
     """
 
     def work(connection: Connection) -> Review:
         product, now = products.load(connection, product_key), clock.now()
         found = _entry(connection, product.id, number)
+        event = _settling(found, finding)
         batch = open_batch(connection, product, [found.subscription_id], now)
         if not reviews.finish(connection, number, finding, actor, now):
             raise Conflict(f"review {number} is {_entry(connection, product.id, number).state}")
-        if batch.apply(found.subscription_id, Reviewed(finding)).verdict is Verdict.FAILED:
+        if batch.apply(found.subscription_id, event).verdict is Verdict.FAILED:
             raise Refused(f"review {number} cannot be finished", "the log says where it went wrong")
         set_timers(batch, [found.subscription_id])
         batch.flush(connection, actor)
         return _entry(connection, product.id, number)
 
     return database.retrying(work, few=True)
+
+
+def _settling(found: Review, finding: Finding | Erasure) -> Event:
+    """Give the event of an entry's end; Refused where the code is of another kind."""
+    erasing = found.reason == reviews.ERASE
+    if erasing and isinstance(finding, Erasure):
+        return ErasureSettled(finding)
+    if not erasing and isinstance(finding, Finding):
+        return Reviewed(finding)
+    codes = ", ".join(map(str, Erasure if erasing else Finding))
+    raise Refused(f"review {found.id} does not end with {finding}", f"use one of: {codes}")
 
 
 def _entry(connection: Connection, product_id: int, number: int) -> Review:

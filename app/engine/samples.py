@@ -43,6 +43,7 @@ def sample(product: Product, notice: str, locale: str, now: datetime, page: str)
         last_used_on=today if notice == "welcome_back" else today - UNUSED,
         answer_url=page,
         one_click_url=f"{page}/one-click",
+        fresh_url=page,
         decided_at=now,
         **_promised(product, notice, today, zone),
     )

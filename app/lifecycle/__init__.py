@@ -12,7 +12,8 @@ renewal, and so the day to ask before it, depends on it.)
 
 Of these stages `erasing` and `erased` are not entered yet: `erase_on` is set, stated, moved and
 cleared, and carrying it out has its place here. While a person is to look at a case (`review_at`)
-nothing follows from silence; whoever builds erasing by silence asks that too.
+nothing follows from silence; whoever builds erasing by silence asks that too. What a person
+asks for themselves (`erase_at`) waits for a person, who erases by hand.
 """
 
 from datetime import datetime
@@ -23,10 +24,13 @@ from app.lifecycle.case import (
     Acknowledged,
     AddressChanged,
     Answer,
+    AskErasure,
+    AskLink,
     AskReview,
     Case,
     Claim,
     Declined,
+    ErasureSettled,
     Event,
     HandedOver,
     NotDone,
@@ -41,6 +45,7 @@ from app.lifecycle.case import (
     Verdict,
     with_round,
 )
+from app.lifecycle.erasures import erasure_asked, erasure_settled, link_asked
 from app.lifecycle.notices import claimed, handed_over, undelivered
 from app.lifecycle.passing import next_look, ticked, used
 from app.lifecycle.reviews import review_asked, reviewed
@@ -77,6 +82,12 @@ def step(  # noqa: C901, PLR0911, PLR0912 - one arm an event
             return review_asked(case, event, now)
         case Reviewed():
             return reviewed(case, event, now)
+        case AskLink():
+            return link_asked(case, event, now)
+        case AskErasure():
+            return erasure_asked(case, event, now)
+        case ErasureSettled():
+            return erasure_settled(case, event)
         case StopReminders():
             return _stop_reminders(case, event)
         case Declined():

@@ -59,7 +59,31 @@ def answered(case: Case, event: Answer, policy: Policy, now: datetime) -> Step:
         return doubt(case, current, now)
     if current is not None and event.round is not None and unread(current, now):
         return doubt(case, current, now, "before_it_could_be_read")
-    return _believed(case, event, policy, now)
+    return _wanting_it_kept(_believed(case, event, policy, now), event)
+
+
+def _wanting_it_kept(made: Step, event: Answer) -> Step:
+    """Withdraw a request to erase once the person resumes, or says that their data is to stay."""
+    current = made.case.round
+    if current is None or current.erase_at is None:
+        return made
+    if made.verdict not in (Verdict.APPLIED, Verdict.UNCHANGED):
+        return made
+    if event.word is not Word.KEEP_DATA and current.word not in YES:
+        return made
+    note = Note("erasure_withdrawn", f"said_by_{event.by}")
+    kept_now = with_round(made.case, erase_at=None)
+    return replace(made, case=kept_now, verdict=Verdict.APPLIED, notes=(*made.notes, note))
+
+
+def erasable(current: Round) -> bool:
+    """Say whether a person can ask for their data to be erased: nothing is charged, nor to be.
+
+    A yes may be on its way to billing behind another act.
+    """
+    stopped = current.stage in (Stage.SUSPENDED, Stage.CANCELED)
+    coming = current.act is not None and current.word in YES
+    return current.open and stopped and current.act is not Act.RESUME and not coming
 
 
 def _believed(case: Case, event: Answer, policy: Policy, now: datetime) -> Step:
@@ -96,13 +120,15 @@ def contradicts(current: Round, word: Word | None, now: datetime) -> bool:
     """Say whether a word, or a wish for a person to look (None), is a robot's beside the last one.
 
     Whoever decides does not ask for a person in the same ten seconds, and whoever wants to be
-    charged again does not ask in them to keep their data all the same: these press every button.
+    charged again does not ask in them to keep their data all the same, nor to have it erased: these
+    press every button.
     """
     if word is Word.UNDO:
         return False
     if current.doubted_until is not None and now < current.doubted_until:
         return True
-    if word in DECIDING and _just(current.review_at, now):
+    wished = word in DECIDING and _just(current.review_at, now)
+    if wished or (word in YES and _just(current.erase_at, now)):
         return True
     if not just_said(current, now) or current.word not in DECIDING:
         return False
@@ -138,7 +164,9 @@ def unread(current: Round, now: datetime) -> bool:
 def doubt(case: Case, current: Round, now: datetime, why: str = "contradicting_answers") -> Step:
     """Believe neither: the round stands again as it stood before both answers."""
     wished = None if _just(current.review_at, now) else current.review_at
-    doubted = replace(current, doubted_until=now + TEN_SECONDS, review_at=wished)
+    erased = None if _just(current.erase_at, now) else current.erase_at
+    until = now + TEN_SECONDS
+    doubted = replace(current, doubted_until=until, review_at=wished, erase_at=erased)
     note = Note("doubted", why)
     if current.word is None or _settled_before(current, now):
         return Step(replace(case, round=doubted), Verdict.DOUBTED, (note,))
@@ -272,6 +300,7 @@ def _cancel_anew(case: Case, event: Answer, policy: Policy, now: datetime) -> St
         segment=segment_for(case, policy),
         closed_at=last.closed_at if last and last.outcome in LEFT_IN_PEACE else None,
         review_at=last.review_at if last else None,
+        erase_at=last.erase_at if last else None,
         used_known=case.subscription.last_used_on,
     )
     return _rest(replace(case, round=opened), event, now)

@@ -258,6 +258,7 @@ def _canceled_round(case: Case, last: Round | None, policy: Policy, now: datetim
         decided_by="billing",
         decided_at=now,
         review_at=last.review_at if last else None,
+        erase_at=last.erase_at if last else None,
     )
 
 

@@ -84,6 +84,19 @@ class Finding(StrEnum):
     SETTLED_DIRECTLY = "settled_directly"
 
 
+class Erasure(StrEnum):
+    """What became of a person's own request to erase, once a person has carried it out or not.
+
+    The grounds of a refusal are those of a hold: kept by law, a dispute, or that its use is to be
+    restricted and not ended (GDPR 17(3) and 18).
+    """
+
+    ERASED_BY_HAND = "erased_by_hand"
+    REFUSED_LEGAL = "erasure_refused_legal"
+    REFUSED_DISPUTE = "erasure_refused_dispute"
+    REFUSED_RESTRICTION = "erasure_refused_restriction"
+
+
 class Act(StrEnum):
     """What billing can be told."""
 
@@ -110,6 +123,7 @@ class Kind(StrEnum):
     SUSPENDED = "notice.suspended"
     RESUMED = "notice.resumed"
     WELCOME_BACK = "notice.welcome_back"
+    FRESH_LINK = "notice.fresh_link"
     BILLING_SUSPEND = "billing.suspend"
     BILLING_RESUME = "billing.resume"
     BILLING_CANCEL = "billing.cancel"
@@ -194,6 +208,11 @@ class Round(Struct, frozen=True):
     `review_at` is since when a person is to look at the case: until they have, nothing follows from
     silence and nobody is asked anew. A round opened meanwhile takes it over.
 
+    `erase_at` is since when the person's own request to erase is before a person, who carries it
+    out: nothing follows from silence meanwhile either, and a round opened meanwhile takes it over.
+    `links` counts the fresh links asked for, and `linked_at` is when the last was handed over (or,
+    while it is being handed over, claimed).
+
     A round that a cancel opens again has no `answer_by`, so nothing follows from silence; its
     `closed_at` stays where the person has been left in peace since.
     """
@@ -226,6 +245,14 @@ class Round(Struct, frozen=True):
     erase_on: date | None = None
     welcomed_at: datetime | None = None
     review_at: datetime | None = None
+    links: int = 0
+    linked_at: datetime | None = None
+    erase_at: datetime | None = None
+
+    @property
+    def before_a_person(self) -> bool:
+        """Whether somebody is to look at the case, so that nothing follows from silence."""
+        return self.review_at is not None or self.erase_at is not None
 
     @property
     def open(self) -> bool:
@@ -283,6 +310,24 @@ class Reviewed(Struct, frozen=True):
     """A person has looked at the case, and says what they found."""
 
     finding: Finding
+
+
+class AskLink(Struct, frozen=True):
+    """Somebody wants to erase: a fresh link is to be mailed; `round` is what their link names."""
+
+    round: int
+
+
+class AskErasure(Struct, frozen=True):
+    """Somebody confirms by a fresh link, which names `round`, that they want to be erased."""
+
+    round: int
+
+
+class ErasureSettled(Struct, frozen=True):
+    """A person says what became of a request to erase."""
+
+    outcome: Erasure
 
 
 class StopReminders(Struct, frozen=True):
@@ -351,6 +396,9 @@ Event = (
     | Answer
     | AskReview
     | Reviewed
+    | AskLink
+    | AskErasure
+    | ErasureSettled
     | StopReminders
     | Claim
     | HandedOver

@@ -179,7 +179,7 @@ def may_be_asked(case: Case) -> bool:
         return False
     ended = case.round.outcome if case.round else None
     unreachable = ended is Outcome.UNREACHABLE and case.reach is not Reach.OK
-    looked_at = ended is not None and case.round is not None and case.round.review_at is not None
+    looked_at = ended is not None and case.round is not None and case.round.before_a_person
     return not (unreachable or looked_at) and ended is not Outcome.ERASED
 
 
@@ -228,7 +228,7 @@ def silence_counts_at(case: Case, current: Round) -> datetime | None:
     None too while a person is to look at the case: what they find may change it.
     The window's last hours in the west fall on the next day of the feeds, which tell UTC days.
     """
-    if current.answer_by is None or current.review_at is not None:
+    if current.answer_by is None or current.before_a_person:
         return None
     told = heard(case, _last_told(current.answer_by) + ONE_DAY)
     return deadline(case, current) if told else None
@@ -252,7 +252,7 @@ def next_reminder(case: Case, current: Round, terms: Terms) -> datetime | None:
     moments = reminder_moments(case, current, terms)[current.reminded :]
     if not moments or end is None or moments[0] >= end - NO_REMINDER:
         return None
-    if current.quiet or current.review_at is not None:
+    if current.quiet or current.before_a_person:
         return None
     return moments[0]
 

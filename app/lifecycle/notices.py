@@ -8,7 +8,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from app.lifecycle.answers import YES, taken_back
+from app.lifecycle.answers import YES, erasable, taken_back
 from app.lifecycle.case import (
     ACT_OF,
     EVERYTHING,
@@ -70,6 +70,8 @@ def _claim_notice(case: Case, current: Round, kind: Kind, policy: Policy, now: d
         return Step(case, Verdict.VOID, (note,))
     if not _still_true(case, current, kind, now):
         return Step(case, Verdict.VOID)
+    if kind is Kind.FRESH_LINK:
+        return Step(with_round(case, linked_at=now), Verdict.GO)
     if kind is Kind.REMINDER and used_since(case, current):
         return replace(returned(case, current, policy, now), verdict=Verdict.VOID)
     return _in_hours(case, policy, now) if unasked else Step(case, Verdict.GO)
@@ -82,13 +84,15 @@ def _in_hours(case: Case, policy: Policy, now: datetime) -> Step:
     return Step(case, Verdict.GO)
 
 
-def _still_true(case: Case, current: Round, kind: Kind, now: datetime) -> bool:
+def _still_true(  # noqa: PLR0911 - one arm a notice
+    case: Case, current: Round, kind: Kind, now: datetime
+) -> bool:
     match kind:
         case Kind.REMINDER:
             end = deadline(case, current)
             waiting = current.stage is Stage.ASKED and current.open and current.word is None
             in_time = end is not None and now < end - NO_REMINDER
-            calm = current.quiet or current.review_at is not None
+            calm = current.quiet or current.before_a_person
             return waiting and current.act is None and in_time and not calm
         case Kind.KEPT:
             return current.outcome is Outcome.KEPT
@@ -98,8 +102,11 @@ def _still_true(case: Case, current: Round, kind: Kind, now: datetime) -> bool:
             return case.stage is Stage.SUSPENDED
         case Kind.WELCOME_BACK:
             return case.stage is Stage.SUSPENDED and current.act is None
+        case Kind.CANCELED:
+            return case.stage is Stage.CANCELED
         case _:
-            return kind is Kind.CANCELED and case.stage is Stage.CANCELED
+            wanted = erasable(current) and current.erase_at is None
+            return kind is Kind.FRESH_LINK and wanted
 
 
 # --- the ask -------------------------------------------------------------------------------
@@ -220,6 +227,8 @@ def handed_over(case: Case, event: HandedOver, policy: Policy, now: datetime) ->
     """
     current = case.round
     note = Note(f"{event.kind}_handed_over", "relay_took_it")
+    if event.kind is Kind.FRESH_LINK and current is not None:
+        return Step(with_round(case, linked_at=now), Verdict.APPLIED, (note,))
     asked_before = current is not None and (not current.open or current.asked_at is not None)
     if current is None or current.stated_by is None or event.kind is not Kind.ASK or asked_before:
         return Step(case, Verdict.APPLIED, (note,))

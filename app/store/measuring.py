@@ -106,12 +106,26 @@ def brakes(connection: Connection) -> Rows:
 
 
 def reviews(connection: Connection) -> Rows:
-    """Count the cases a person is to look at, and since when: (product, many, oldest)."""
+    """Count the cases a person is to look at, and since when: (product, many, oldest).
+
+    Requests to erase are counted apart: they have a day.
+    """
     return _rows(
         connection,
         """select p.key, count(v.id), min(v.asked_at) from product p
-           left join review v on v.product_id = p.id and v.state = 'open'
+           left join review v on v.product_id = p.id and v.state = 'open' and v.reason <> 'erase'
            group by 1""",
+    )
+
+
+def erasures(connection: Connection, until: date) -> Rows:
+    """Count the requests to erase before a person: (product, all, those due until a day)."""
+    return _rows(
+        connection,
+        """select p.key, count(v.id), count(v.id) filter (where v.due_on <= %s) from product p
+           left join review v on v.product_id = p.id and v.state = 'open' and v.reason = 'erase'
+           group by 1""",
+        until,
     )
 
 

@@ -1,23 +1,26 @@
-"""The queue of cases that somebody wants a person to look at.
+"""The queue of cases that somebody wants a person to look at, or to erase.
 
 An entry is `open` until a person says what they found (`done`), or `withdrawn` where a robot asked
-for it. It holds internal ids and codes only. Moments are on the life clock.
+for it, or who wanted to be erased does not any more. Only such an entry (`erase`) has a day by
+which it must be done. It holds internal ids and codes only. Moments are on the life clock.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from psycopg.rows import class_row
 from sqlalchemy import Connection
 
-from app.lifecycle.case import Concern, Finding
+from app.lifecycle.case import Concern, Erasure, Finding
 from app.store.database import cursor
 
 OPEN = "open"
 DONE = "done"
 WITHDRAWN = "withdrawn"
 STATES = (OPEN, DONE, WITHDRAWN)
+ERASE = "erase"
+"""The reason of an entry that asks for erasure; the others are concerns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +37,11 @@ class Review:
     done_at: datetime | None
     done_by: str | None
     outcome: str | None
+    due_on: date | None
 
 
 _COLUMNS = """v.id, s.external_id as subscription, v.subscription_id, v.round, v.asked_at, v.reason,
-    v.state, v.done_at, v.done_by, v.outcome"""
+    v.state, v.done_at, v.done_by, v.outcome, v.due_on"""
 _FROM = "review v join subscription s on s.id = v.subscription_id"
 
 
@@ -57,18 +61,36 @@ def put(  # noqa: PLR0913, PLR0917 - a row
     )
 
 
-def withdraw(connection: Connection, ids: Sequence[int], now: datetime) -> None:
-    """Take the open entries of subscriptions back: a robot asked for them."""
+def put_erasure(  # noqa: PLR0913, PLR0917 - a row
+    connection: Connection,
+    product_id: int,
+    subscription_id: int,
+    number: int,
+    now: datetime,
+    due_on: date,
+) -> None:
+    """Put a request to erase in the queue, to be done by a day; as `put` otherwise."""
+    cursor(connection).execute(
+        """insert into review (product_id, subscription_id, round, asked_at, reason, state, due_on)
+           values (%s, %s, %s, %s, 'erase', 'open', %s)""",
+        (product_id, subscription_id, number, now, due_on),
+    )
+
+
+def withdraw(
+    connection: Connection, ids: Sequence[int], now: datetime, *, erasures: bool = False
+) -> None:
+    """Take the open entries of subscriptions back: their requests to erase, or the others."""
     if ids:
         cursor(connection).execute(
             """update review set state = 'withdrawn', done_at = %s
-               where subscription_id = any(%s) and state = 'open'""",
-            (now, sorted(ids)),
+               where subscription_id = any(%s) and state = 'open' and (reason = 'erase') = %s""",
+            (now, sorted(ids), erasures),
         )
 
 
 def finish(
-    connection: Connection, number: int, outcome: Finding, actor: str, now: datetime
+    connection: Connection, number: int, outcome: Finding | Erasure, actor: str, now: datetime
 ) -> bool:
     """Write what a person found; False where the entry is not open any more."""
     run = cursor(connection)
@@ -108,22 +130,44 @@ def open_of(connection: Connection, product_id: int, subscription_id: int) -> Re
 def listed(
     connection: Connection, product_id: int, states: Sequence[str], after: int, limit: int
 ) -> list[Review]:
-    """Give the entries of a product in some states behind one of them, oldest first."""
+    """Give the entries of a product in some states behind one of them (0: from the first).
+
+    Requests to erase come first, by the day they are due; then the others, oldest first.
+    """
     run = cursor(connection)
     run.row_factory = class_row(Review)
     run.execute(
         f"""select {_COLUMNS} from {_FROM}
-            where v.product_id = %s and v.state = any(%s) and v.id > %s
-            order by v.id limit %s""",  # noqa: S608 - our own names
-        (product_id, list(states), after, limit),
+            where v.product_id = %s and v.state = any(%s)
+              and (%s = 0 or ({_place("v")}) > (
+                select {_place("a")} from review a where a.id = %s and a.product_id = %s))
+            order by {_place("v")} limit %s""",  # noqa: S608 - our own names
+        (product_id, list(states), after, after, product_id, limit),
     )
     found: list[Review] = run.fetchall()
     return found
 
 
+def _place(row: str) -> str:
+    """Give what entries are sorted by."""
+    return f"coalesce({row}.due_on, 'infinity'), {row}.id"
+
+
 def waiting(connection: Connection) -> tuple[int, datetime | None]:
-    """Count the open entries of all products, and give when the oldest was asked for."""
+    """Count the open entries of all products but requests to erase; when the oldest was made."""
     run = cursor(connection)
-    run.execute("select count(*), min(asked_at) from review where state = 'open'")
+    run.execute(
+        "select count(*), min(asked_at) from review where state = 'open' and reason <> 'erase'"
+    )
+    row = run.fetchone()
+    return (row[0], row[1]) if row else (0, None)
+
+
+def erasures(connection: Connection) -> tuple[int, date | None]:
+    """Count the open requests to erase of all products, and give the day the first is due."""
+    run = cursor(connection)
+    run.execute(
+        "select count(*), min(due_on) from review where state = 'open' and reason = 'erase'"
+    )
     row = run.fetchone()
     return (row[0], row[1]) if row else (0, None)

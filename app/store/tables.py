@@ -254,6 +254,9 @@ reconfirmation = Table(
     Column("erase_on", Date),
     Column("welcomed_at", Moment),
     Column("review_at", Moment),
+    Column("links", Integer, nullable=False, server_default="0"),
+    Column("linked_at", Moment),
+    Column("erase_at", Moment),
     Index(
         "reconfirmation_open_key",
         "subscription_id",
@@ -379,20 +382,41 @@ review = Table(
     Column("done_at", Moment),
     Column("done_by", Text),
     Column("outcome", Text),
+    # The day by which it must be done; only where somebody asked to be erased.
+    Column("due_on", Date),
     CheckConstraint("state in ('open', 'done', 'withdrawn')", name="state"),
-    CheckConstraint("reason in ('wrong_charge', 'in_use', 'not_mine', 'other')", name="reason"),
     CheckConstraint(
-        "outcome in ('put_right', 'as_it_should_be', 'settled_directly')", name="outcome"
+        "reason in ('wrong_charge', 'in_use', 'not_mine', 'other', 'erase')", name="reason"
     ),
+    CheckConstraint(
+        "outcome in ('put_right', 'as_it_should_be', 'settled_directly', 'erased_by_hand',"
+        " 'erasure_refused_legal', 'erasure_refused_dispute', 'erasure_refused_restriction')",
+        name="outcome",
+    ),
+    CheckConstraint("(due_on is not null) = (reason = 'erase')", name="due"),
     Index(
         "review_open_key",
         "subscription_id",
+        text("(reason = 'erase')"),
         unique=True,
         postgresql_where=text("state = 'open'"),
     ),
     Index("review_open_idx", "product_id", "asked_at", postgresql_where=text("state = 'open'")),
     Index("review_subscription_idx", "subscription_id", "id"),
     Index("review_product_idx", "product_id", "id"),
+)
+
+# The fresh links mailed to who wants to be erased: what makes one good, never the link itself.
+fresh_link = Table(
+    "fresh_link",
+    metadata,
+    Column("subscription_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("round", Integer, primary_key=True, autoincrement=False),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("asked_at", Moment, nullable=False),
+    # On the wall clock: when it was made to be mailed, and when it was used.
+    Column("made_at", Moment),
+    Column("used_at", Moment),
 )
 
 # --- billing ------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from werkzeug.exceptions import BadRequest, Gone, HTTPException, InternalServerE
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.clock import Clock
-from app.engine import reviews
+from app.engine import erasures, reviews
 from app.engine.door import Door
 from app.engine.look import Look, look
 from app.lifecycle.case import (
@@ -25,10 +25,10 @@ from app.lifecycle.case import (
     Verdict,
     Word,
 )
-from app.links import Links
+from app.links import Fresh, Links
 from app.returns import Returns
 from app.store.database import Database
-from app.web.story import speaker, tell
+from app.web.story import erases, erasing, speaker, tell
 from app.web.style import wear, worn
 from app.web.tongues import kept, offered, spoken
 from app.web.words import sentences
@@ -38,6 +38,10 @@ ACTOR = "subscriber"
 IN_USE = "in_use"
 REVIEW = "review"
 """What the form says that wants a person to look; it is no answer."""
+ERASE = "erase"
+"""What the form says that wants to be erased: it mails a fresh link, and only that link asks."""
+SENT = "sent"
+"""What pressing that comes to, whether or not anybody can be written to."""
 NOTHING_CHANGED = frozenset(
     {Verdict.OLDER_ROUND, Verdict.TOO_LATE, Verdict.ENDED, Verdict.NOTHING_OPEN}
 )
@@ -57,7 +61,7 @@ class NotUnderstood(BadRequest):
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The pages under /a/; `path` is what stands before it in the addresses people see."""
+    """The pages under /a/ and /e/; `path` is what stands before it in the addresses people see."""
 
     database: Database
     clock: Clock
@@ -72,6 +76,8 @@ class Answers:
         one_click = "/a/<token>/one-click"
         pages.add_url_rule(one_click, view_func=self.ask_one_click, methods=["GET"])
         pages.add_url_rule(one_click, view_func=self.one_click, methods=["POST"])
+        pages.add_url_rule("/e/<token>", view_func=self.ask_erasure, methods=["GET"])
+        pages.add_url_rule("/e/<token>", view_func=self.erase, methods=["POST"])
         pages.register_error_handler(NotUnderstood, self.not_understood)
         return pages
 
@@ -80,11 +86,14 @@ class Answers:
     def show(self, token: str) -> Response:
         """Show what a round stands at, and why a click just now changed nothing."""
         so = request.args.get("so", "")
-        return self._page(token, self._seen(token), _explained(so), so)
+        seen = self._seen(token)
+        return self._page(token, seen, _explained(so, seen), so)
 
     def answer(self, token: str) -> AnyResponse:
-        """Take an answer, or the wish for a person to look, and send back to the page."""
+        """Take an answer, or the wish for a person or an erasure, and send back to the page."""
         seen = self._seen(token)
+        if request.form.getlist("answer") == [ERASE] and "reason" not in request.form:
+            return redirect(kept(self._address(token), so=self._mail_link(seen)), 303)
         said = _read_answer(token, seen.round.number)
         word = said.word if isinstance(said, Answer) else REVIEW
         verdict = self._apply(seen, said)
@@ -98,6 +107,76 @@ class Answers:
         page = self._page(error.token, self._seen(error.token), "notice.not_understood", "")
         page.status_code = 400
         return page
+
+    # --- erasing ---------------------------------------------------------------------------
+
+    def ask_erasure(self, token: str) -> Response:
+        """Show what would be erased, and the button: opening a fresh link asks for nothing."""
+        named, seen = self._fresh(token)
+        return self._erase_page(token, named, seen, "")
+
+    def erase(self, token: str) -> AnyResponse:
+        """Take the request to erase, which uses the link up, and send to the answer page."""
+        named, seen = self._fresh(token)
+        if request.form.getlist("answer") != [ERASE] or "reason" in request.form:
+            page = self._erase_page(token, named, seen, "notice.not_understood")
+            page.status_code = 400
+            return page
+        verdict = erasures.request(self.database, self.clock, seen.seller.key, named)
+        if verdict is None:
+            raise NotFound
+        if verdict is Verdict.FAILED:
+            raise InternalServerError
+        if verdict is Verdict.DOUBTED:
+            return redirect(kept(f"{self.path}/e/{token}"), 303)
+        if verdict in REACHED:
+            self._reached(seen)
+        so = f"{ERASE}-{verdict}" if verdict in NOTHING_CHANGED else ""
+        return redirect(kept(self._answering(named), so=so), 303)
+
+    def _mail_link(self, seen: Look) -> str:
+        """Have a fresh link mailed; give what the page says, the same for everybody."""
+        subscription, number = seen.case.subscription.id, seen.round.number
+        verdict = erasures.ask_link(
+            self.database, self.clock, seen.seller.key, subscription, number
+        )
+        if verdict is Verdict.FAILED:
+            raise InternalServerError
+        return f"{ERASE}-{verdict if verdict in NOTHING_CHANGED else SENT}"
+
+    def _fresh(self, token: str) -> tuple[Fresh, Look]:
+        """Look at what a fresh link names; 404 where it is not good any more, whyever."""
+        named = self.links.read_fresh(token)
+        if named is None:
+            raise NotFound
+        with self.database.transaction() as connection:
+            good = erasures.is_good(connection, named, self.clock.wall())
+            seen = look(connection, named.subscription, named.round, self.clock.now())
+        if not good or seen is None:
+            raise NotFound
+        if seen.erased:
+            raise Gone
+        return named, seen
+
+    def _erase_page(self, token: str, named: Fresh, seen: Look, notice: str) -> Response:
+        tongue = _tongue(seen)
+        text = render_template(
+            "erase.html",
+            tongue=tongue,
+            say=speaker(seen, tongue),
+            page=erasing(seen),
+            notice=notice,
+            tongues=offered(tongue),
+            support=_web_address(seen.seller.support_url),
+            style=worn(seen.seller.color)[0],
+            erase=kept(f"{self.path}/e/{token}"),
+            address=kept(self._answering(named)),
+            rules=kept(f"{self.path}/p/{seen.seller.key}"),
+        )
+        return wear(_in(tongue, text), seen.seller.color)
+
+    def _answering(self, named: Fresh) -> str:
+        return self._address(self.links.answer_token(named.subscription, named.round))
 
     # --- reminders -------------------------------------------------------------------------
 
@@ -209,10 +288,12 @@ def _read_answer(token: str, number: int) -> Answer | AskReview:
     return Answer(word, number, ACTOR, reasons[0] if reasons else None)
 
 
-def _explained(so: str) -> str:
-    """Give the sentence for an answer that changed nothing, named as `keep-too_late`."""
+def _explained(so: str, seen: Look) -> str:
+    """Give the sentence for a click that changed nothing, named as `keep-too_late`."""
     word, _, verdict = so.partition("-")
-    if word not in (*Word, REVIEW) or verdict not in NOTHING_CHANGED:
+    if so == f"{ERASE}-{SENT}":
+        return f"notice.{so}" if erases(seen) else ""
+    if word not in (*Word, REVIEW, ERASE) or verdict not in NOTHING_CHANGED:
         return ""
     known = sentences(FALLBACK)
     wanted = (f"notice.{so}", f"notice.{verdict}", "notice.nothing_changed")

@@ -61,6 +61,11 @@ WORDS = {
     "notice.kept_handed_over": "Receipt by mail",
     "notice.resumed_handed_over": "Told by mail that it goes on",
     "notice.welcome_back_handed_over": "Welcome-back mail",
+    "fresh_link_asked": "Wants to be erased: a fresh link goes out by mail",
+    "notice.fresh_link_handed_over": "The fresh link went out by mail",
+    "erasure_asked": "Confirms by that link; a person is to erase the data",
+    "erasure_withdrawn": "Takes back the request to erase",
+    "erasure_settled": "A person has settled the request to erase",
 }
 """Codes of history in words; what is not listed here is shown as it is."""
 

@@ -11,8 +11,17 @@ from typing import Any
 from markupsafe import Markup
 
 from app.engine.look import Look
-from app.lifecycle.answers import STILL_ASKABLE, YES
-from app.lifecycle.case import TEN_MINUTES, TEN_SECONDS, Act, ActState, Outcome, Stage, Word
+from app.lifecycle.answers import STILL_ASKABLE, YES, erasable
+from app.lifecycle.case import (
+    TEN_MINUTES,
+    TEN_SECONDS,
+    Act,
+    ActState,
+    Erasure,
+    Outcome,
+    Stage,
+    Word,
+)
 from app.web.words import Speaker
 from app.world.mail import say
 from app.world.mail.draft import Tongue
@@ -52,7 +61,8 @@ class Page:
 
     `choice` are the answers of equal weight; `wait` asks to let ten seconds pass before them;
     `facts` are pairs of a name and a value; `reminders` offers to stop them. `looked_at` says what
-    came of the wish that a person looks, and `review` offers it.
+    came of the wish that a person looks, and `review` offers it; `erasure` says what came of the
+    person's own request to erase.
     """
 
     title: str
@@ -66,6 +76,7 @@ class Page:
     reminders: bool = False
     looked_at: Block | None = None
     review: bool = False
+    erasure: Block | None = None
 
 
 UNDO = Button("undo", "button.undo")
@@ -73,6 +84,8 @@ KEEP = Button("keep", "button.keep", "button.keep_hint")
 CANCEL = Button("cancel", "button.cancel", "button.cancel_hint")
 IN_USE = Button("keep", "button.in_use", reason="in_use")
 KEEP_DATA = Button("keep_data", "button.keep_data")
+ERASE = Button("erase", "button.erase")
+WITHDRAW = Button("keep_data", "button.erase_withdraw")
 CANCEL_ANEW = Button("cancel", "button.cancel_instead")
 CANCEL_AFTER_ALL = Button("cancel", "button.cancel_after_all")
 STAY_CANCELED = Button("cancel", "button.stay_canceled")
@@ -88,7 +101,8 @@ def tell(look: Look) -> Page:
     page = _told(look)
     if look.round.stage in OVER or look.round.outcome is Outcome.ERASED:
         return page
-    return replace(page, looked_at=_looked_at(look), review=look.round.review_at is None)
+    page = replace(page, looked_at=_looked_at(look), review=look.round.review_at is None)
+    return _with_erasure(look, page)
 
 
 def _told(look: Look) -> Page:
@@ -111,6 +125,69 @@ def _older(look: Look) -> Page:
     return Page("title.older", (f"came_to.{came_to}", "lead.older", "lead.older_next"))
 
 
+# --- erased at their own request ---------------------------------------------------------------
+
+
+def erases(look: Look) -> bool:
+    """Say whether "erase now" is offered: nothing is charged, and it was neither asked nor done."""
+    current = look.round
+    wanted = current.erase_at is not None or _carried_out(look)
+    return look.latest and erasable(current) and not wanted
+
+
+def _carried_out(look: Look) -> bool:
+    return look.request is not None and look.request.outcome == Erasure.ERASED_BY_HAND
+
+
+def _with_erasure(look: Look, page: Page) -> Page:
+    """Offer to erase, or say what came of it; then nothing else is said of when data goes."""
+    if erases(look):
+        offer = Block("heading.erase", ("text.erase",), (ERASE,))
+        page = replace(page, blocks=(*page.blocks, offer))
+    if look.request is None:
+        return page
+    told = replace(page, erasure=_requested(look))
+    if look.round.erase_at is None and not _carried_out(look):
+        return told
+    return replace(told, blocks=tuple(b for b in page.blocks if b.heading != "heading.data"))
+
+
+def _requested(look: Look) -> Block:
+    request = look.request
+    if request is not None and request.outcome is not None:
+        return Block("heading.erase_found", (f"text.found_{request.outcome}",))
+    goes_on = not look.round.open and look.charged
+    meanwhile = "text.erase_charged_open" if goes_on else "text.erase_open_back"
+    return Block("heading.erase_open", ("text.erase_open", meanwhile), (WITHDRAW,))
+
+
+def erasing(look: Look) -> Page:
+    """Say what the page behind a fresh link shows: what goes, what stays, and one button."""
+    if not erases(look):
+        goes_on = ("text.erase_charged",) if look.charged and not look.round.open else ()
+        return Page("title.erase", ("lead.erase_not_now", *goes_on))
+    stays = "text.erase_keeps_some" if look.keeps else "text.erase_keeps_none"
+    texts = ("text.erase_goes", stays, f"text.erase_{_stands(look)}")
+    confirm = Button("erase", "button.erase_confirm")
+    page = Page(
+        "title.erase",
+        ("lead.erase",),
+        blocks=(Block("heading.erase_what", texts), Block("", (), (confirm,))),
+        wait=_doubted(look),
+    )
+    if not page.wait:
+        return page
+    early = "lead.erase_doubted" if _unread(look, look.round.linked_at) else "lead.doubted"
+    return replace(page, lead=(early, "lead.erase"))
+
+
+def _stands(look: Look) -> str:
+    if look.round.stage is Stage.SUSPENDED:
+        return "suspended"
+    paid = look.round.paid_until
+    return "ended" if paid is not None and paid <= look.now else "canceled"
+
+
 # --- before a person -------------------------------------------------------------------------
 
 
@@ -131,7 +208,9 @@ def _meanwhile(look: Look) -> str:
         return "chosen"
     if current.act is not None:
         return "told"
-    return "asked" if current.stage is Stage.ASKED else "stopped"
+    if current.stage is Stage.ASKED:
+        return "asked"
+    return "stopped" if current.erase_at is None else "still"
 
 
 # --- asked ---------------------------------------------------------------------------------
@@ -369,12 +448,18 @@ def _doubting(look: Look, page: Page) -> Page:
 
 def _doubted_lead(look: Look) -> str:
     """Say why the last answers do not count: they contradict, or none can have read the mail."""
-    asked, until = look.round.asked_at, look.round.doubted_until
-    if asked is None or until is None:
-        early = asked is None
-    else:
-        early = asked < until - TEN_SECONDS <= asked + TEN_SECONDS
+    never = look.round.asked_at is None and look.round.linked_at is None
+    sent = (look.round.asked_at, look.round.linked_at)
+    early = never or any(_unread(look, each) for each in sent)
     return "lead.doubted_early" if early else "lead.doubted"
+
+
+def _unread(look: Look, sent: datetime | None) -> bool:
+    """Say whether what is doubted came within ten seconds of a mail."""
+    until = look.round.doubted_until
+    if sent is None or until is None:
+        return False
+    return sent < until - TEN_SECONDS <= sent + TEN_SECONDS
 
 
 # --- closed --------------------------------------------------------------------------------
@@ -487,6 +572,8 @@ def speaker(look: Look, tongue: Tongue) -> Speaker:
         "decided_at": current.decided_at,
         "closed_at": current.closed_at,
         "review_at": current.review_at,
+        "erase_at": current.erase_at,
+        "erase_found_at": look.request and look.request.done_at,
         "found_at": look.found and look.found.at,
         "undo_until": current.closed_at and current.closed_at + TEN_MINUTES,
     }
@@ -496,6 +583,7 @@ def speaker(look: Look, tongue: Tongue) -> Speaker:
         "next_charge": look.next_charge and _day(look, look.next_charge),
         "paid_until": current.paid_until and _day(look, current.paid_until),
         "erase_on": current.erase_on,
+        "erase_due": look.request and look.request.due_on,
         "erase_if_silent": look.erase_if_silent,
         "erase_if_canceled": look.erase_if_canceled,
     }

@@ -1,6 +1,7 @@
 """Signed links: they open what they were made for, and nothing else."""
 
 import string
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -117,3 +118,29 @@ def test_a_notice_is_named_with_its_round_kind_and_version() -> None:
     assert LINKS.named_notice(f"<.{sealed}@x>") == (7, 3, "welcome_back", 2)
     for kind in ("ask", "welcome_back", "\udcff", "Welcome-Back"):
         assert LINKS.named_notice(f"<{kind}.{sealed}@x>") is None
+
+
+# --- fresh links -----------------------------------------------------------------------------
+
+MADE = datetime(2024, 9, 1, 12, 30, 15, 123456, tzinfo=UTC)
+FRESH = LINKS.fresh_token(7, 3, MADE)
+
+
+def test_a_fresh_link_names_subscription_round_and_moment() -> None:
+    assert LINKS.read_fresh(FRESH) == (7, 3, MADE)
+    assert LINKS.fresh_url(7, 3, MADE) == f"https://keep.example/e/{FRESH}"
+    assert LINKS.fresh_token(7, 3, MADE + timedelta(microseconds=1)) != FRESH
+
+
+def test_a_fresh_link_and_an_answer_link_are_not_taken_for_each_other() -> None:
+    assert LINKS.read_answer(FRESH) is None
+    assert LINKS.read_fresh(TOKEN) is None
+    assert LINKS.read_fresh(LINKS.notice_id(7, 3, "fresh_link", 1)) is None
+    assert LINKS.read_fresh(LINKS.notice_id(7, 3, "ask", 1).partition(".")[2]) is None
+
+
+def test_a_fresh_link_with_any_character_flipped_opens_nothing_else() -> None:
+    for place in range(len(FRESH) - 1):
+        for mark in ALPHABET.replace(FRESH[place], ""):
+            assert LINKS.read_fresh(FRESH[:place] + mark + FRESH[place + 1 :]) is None
+    assert Links([TWO], "").read_fresh(FRESH) is None

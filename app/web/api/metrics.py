@@ -8,7 +8,7 @@ several serve, each is to be asked on its own.
 import hmac
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from ipaddress import ip_address
 
 from flask import Flask, Response, g, request
@@ -32,6 +32,7 @@ from app.world import billing
 from app.world.connector import CONFIRMED_WITHIN
 
 ONE_DAY = timedelta(days=1)
+A_WEEK = timedelta(days=7)
 NOWHERE = "none"
 """The endpoint of a request that names none: an address that does not exist."""
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -103,6 +104,12 @@ class Stock(Collector):
             self._reviews,
         )
         yield Figure(
+            "reconfirm_erasures_due",
+            "Requests to erase whose day is within a week, or past.",
+            ("product",),
+            self._erasures,
+        )
+        yield Figure(
             "reconfirm_compared_age_seconds",
             "How long ago each product was last compared with its billing system, whole.",
             ("product",),
@@ -144,6 +151,11 @@ class Stock(Collector):
         now = self.clock.now()
         for product, _, oldest in measuring.reviews(connection):
             yield (product,), max(0.0, _age(now, oldest)) if oldest else 0.0
+
+    def _erasures(self, connection: Connection) -> Iterator[Sample]:
+        soon = (self.clock.now() + A_WEEK).date()
+        for product, _, due in measuring.erasures(connection, soon):
+            yield (product,), due
 
     def _compared(self, connection: Connection) -> Iterator[Sample]:
         now = self.clock.now()
@@ -194,6 +206,11 @@ def _reviews(connection: Connection) -> Iterator[Sample]:
         yield (product,), many
 
 
+def _erasures(connection: Connection) -> Iterator[Sample]:
+    for product, many, _ in measuring.erasures(connection, date.min):
+        yield (product,), many
+
+
 def _failing(connection: Connection) -> Iterator[Sample]:
     for product, _, error in measuring.compared(connection):
         yield (product,), float(error is not None)
@@ -229,6 +246,12 @@ _COUNTS = (
         "Cases that subscribers want a person to look at.",
         ("product",),
         _reviews,
+    ),
+    Figure(
+        "reconfirm_erasures_open",
+        "Requests to erase that wait for a person.",
+        ("product",),
+        _erasures,
     ),
     Figure(
         "reconfirm_brakes_on",

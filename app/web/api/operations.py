@@ -197,6 +197,7 @@ REVIEW = {
     "done_at": None,
     "done_by": None,
     "outcome": None,
+    "due_on": None,
 }
 
 
@@ -408,7 +409,8 @@ def _reviews() -> tuple[Operation, ...]:
             f"{ROOT}/reviews",
             "listReviews",
             "List the cases that subscribers want a person to look at",
-            "Those in one state, the one that has waited longest first. While a case is open"
+            "Those in one state: requests to erase first, by the day they are due, then the one"
+            " that has waited longest. While a case is open"
             " nothing follows from silence: nobody is suspended or canceled for not answering, and"
             " nobody is asked anew. Reasons are codes; nothing in it names a person.",
             "read",
@@ -436,7 +438,8 @@ def _reviews() -> tuple[Operation, ...]:
             f"{ROOT}/reviews/{{review}}/done",
             "finishReview",
             "Say what a person found",
-            "The case goes on, and no deadline of it falls sooner than three days from now. The"
+            "The case goes on, and no deadline of it falls sooner than three days from now. A"
+            " request to erase ends with codes of its own, and is erased by you. The"
             " subscriber's page says what was found. A case that is not open any more is a"
             " conflict, so no Idempotency-Key is needed.",
             "manage",

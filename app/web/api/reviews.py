@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from app.clock import Clock
 from app.engine import reviews as engine
-from app.lifecycle.case import Finding
+from app.lifecycle.case import Erasure, Finding
 from app.store import products
 from app.store import reviews as store
 from app.store.database import Database
@@ -23,6 +23,7 @@ from app.web.problems import problem
 LARGEST = 16 * 1024
 LONGEST_NUMBER = 18
 STATES: tuple[str, ...] = get_args(ReviewState)
+_CODES: dict[str, Finding | Erasure] = {str(each): each for each in (*Finding, *Erasure)}
 _BODY = msgspec.json.Decoder(ReviewDone)
 
 
@@ -35,7 +36,7 @@ class ReviewCalls:
 
     @needs("read")
     def page(self, product: str) -> ResponseReturnValue:
-        """List cases, the one that has waited longest first."""
+        """List cases: requests to erase by the day they are due, then who has waited longest."""
         only_parameters("state", "limit", "cursor")
         state, limit = _state(), limit_asked_for()
         of = f"reviews {state}"
@@ -62,7 +63,7 @@ class ReviewCalls:
         """Take what a person found, and let the case go on."""
         only_parameters()
         number = _number(review)
-        finding = Finding(decoded(_BODY, body_of(LARGEST, JSON)).outcome)
+        finding = _CODES[decoded(_BODY, body_of(LARGEST, JSON)).outcome]
         actor = f"api:{key().id}"
         found = engine.finish(self.database, self.clock, product, number, finding, actor)
         return answer(_told(found))

@@ -177,26 +177,40 @@ class Timeline(Struct):
 
 ReviewState = Literal["open", "done", "withdrawn"]
 Outcome = Annotated[
-    Literal["put_right", "as_it_should_be", "settled_directly"],
-    Meta(description="What a person found; the subscriber's page says it in words."),
+    Literal[
+        "put_right",
+        "as_it_should_be",
+        "settled_directly",
+        "erased_by_hand",
+        "erasure_refused_legal",
+        "erasure_refused_dispute",
+        "erasure_refused_restriction",
+    ],
+    Meta(
+        description="What a person found; the subscriber's page says it in words. The last four"
+        " end a request to erase, and nothing else."
+    ),
 ]
 
 
 class Review(Struct, kw_only=True):
     """A case that its subscriber wants a person to look at.
 
-    While it is open nothing follows from silence. `withdrawn` is what a robot had asked for.
+    While it is open nothing follows from silence. `withdrawn` is what a robot had asked for, or a
+    request to erase that was taken back. Such a request (`erase`) is to be carried out by `due_on`;
+    it is null for all others.
     """
 
     id: int
     subscription: str
     round: int
     asked_at: Moment
-    reason: Literal["wrong_charge", "in_use", "not_mine", "other"]
+    reason: Literal["wrong_charge", "in_use", "not_mine", "other", "erase"]
     state: ReviewState
     done_at: Moment | None
     done_by: str | None
     outcome: Outcome | None
+    due_on: date | None
 
 
 class Reviews(Struct):

@@ -18,6 +18,7 @@ NOTICES: Final = (
     "erasure_warning",
     "erased",
     "apology",
+    "fresh_link",
 )
 
 # Only these two come unasked, so only these two can be switched off with one click.
@@ -68,7 +69,9 @@ class Brief(Struct, frozen=True, kw_only=True):
 
     ``stands`` says how the subscription stands when its data is to be erased, or after a mistake
     was put right; ``final`` that no more warnings follow; ``keeps`` that the law makes the product
-    keep some of the data; ``owed`` what was charged by mistake and is given back, in minor units.
+    keep some of the data; ``fresh_url`` is the link, good for an hour, by which somebody confirms
+    that they want to be erased; ``owed`` what was charged by mistake and is given back, in minor
+    units.
     """
 
     notice: str
@@ -100,6 +103,7 @@ class Brief(Struct, frozen=True, kw_only=True):
     keeps: bool = False
     owed: int = 0
     erased_on: date | None = None
+    fresh_url: str = ""
 
 
 def check(brief: Brief) -> None:

@@ -27,6 +27,7 @@ FACTS: Final = (
     "charged_behind",
     "owed",
     "erased_on",
+    "fresh_url",
 )
 FORMS: Final = 3
 BRAND_FACTS: Final = ("brand", "support_url", "app_url")
@@ -84,6 +85,7 @@ def facts(brief: Brief, locale: str) -> Told:
         *_days(brief.charged_behind, locale),
         *(_money(brief.owed, brief.currency, locale) if brief.owed else NOTHING),
         *_day(brief.erased_on, locale),
+        *(said_link(brief.fresh_url) if brief.fresh_url else NOTHING),
     )
     return Told(forms, (often(brief.charged_on), often(brief.charged_behind)))
 

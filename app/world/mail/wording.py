@@ -22,7 +22,16 @@ from app.world.mail.facts import Told, facts
 
 LINK: Final = "[link]"
 """What stands where the person's own link stood: whoever has it may answer for them."""
-LEFT_OUT: Final = frozenset({"notice", "to", "message_id", "answer_url", "one_click_url"})
+LEFT_OUT: Final = frozenset(
+    {
+        "notice",
+        "to",
+        "message_id",
+        "answer_url",
+        "one_click_url",
+        "fresh_url",
+    }
+)
 """What is not kept of a brief: who it went to, links, and what the row itself says."""
 _NEEDED: Final = frozenset(Brief.__struct_fields__[: -len(Brief.__struct_defaults__)])
 _KEPT: Final = tuple(

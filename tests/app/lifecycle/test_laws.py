@@ -56,6 +56,8 @@ DEEP = [
     "suspended by silence",
     "go notice.welcome_back",
     "go notice.reminder",
+    "go notice.fresh_link",
+    "to be erased",
     "go billing.resume",
 ]
 

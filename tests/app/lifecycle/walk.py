@@ -24,11 +24,15 @@ from app.lifecycle.case import (
     Act,
     ActState,
     Answer,
+    AskErasure,
+    AskLink,
     AskReview,
     Case,
     Claim,
     Concern,
     Declined,
+    Erasure,
+    ErasureSettled,
     Event,
     Finding,
     HandedOver,
@@ -155,6 +159,8 @@ class Walker(Story):
                 self._hear(truth, word, verdict)
             case AskReview() if verdict is Verdict.DOUBTED:
                 self._hear(truth, Word.KEEP_DATA, verdict)  # a word right before it is not believed
+            case AskErasure() if verdict is Verdict.DOUBTED and current.word is None:
+                self._hear(truth, Word.KEEP_DATA, verdict)
             case _:
                 pass
 
@@ -225,6 +231,7 @@ class Walker(Story):
         assert retried or not truth.used, "or after they used it"
         assert truth.kept_at is None, "or after they kept it"
         assert retried or self.review is None, "or while a person is to look at it"
+        assert retried or self.round.erase_at is None, "or who wants to be erased"
         last = truth.handed.astimezone(zone).date() + timedelta(days=WINDOW)
         today = self.now.astimezone(zone).date()
         assert today > last, "or before the last day of the window is over where they live"
@@ -244,6 +251,7 @@ class Walker(Story):
             today = self.now.astimezone(self.case.subscription.zone).date()
             assert self.peace is None or today >= self.peace, "who kept it is left in peace"
             assert self.review is None, "who wants a person to look is not asked before they have"
+            assert new.erase_at is None, "nor who wants to be erased"
         if new.number == old.number:
             assert new.act_version >= old.act_version
             if new.act is not None and new.act is not old.act:
@@ -264,6 +272,9 @@ class Walker(Story):
         act = f"{current.act} {current.act_state}" if current.act else "no act"
         self.seen[f"{self.case.stage} {act}"] += 1
         self.seen[f"outcome {current.outcome}"] += 1
+        if current.erase_at is not None:
+            assert not (current.word in (Word.KEEP, Word.RESUME) and current.act is Act.RESUME)
+            self.seen["to be erased"] += 1
         if self.case.stage is Stage.ASKED and current.act is None:
             everything = replace(
                 self.case, hearing=replace(self.case.hearing, heard_until=date.max)
@@ -276,6 +287,8 @@ class Walker(Story):
     def _judge_repeat(self, event: Event) -> None:
         if isinstance(event, Tick) and self.wake == self.now:
             return  # a withdrawn ask is asked anew at once: that is another round
+        if isinstance(event, AskLink):
+            return  # one waits at a time, and three a day: that is for the engine
         again = step(self.case, event, self.policy, self.now)
         assert not again.effects, "what is told twice is done once"
         assert again.case.stage == self.case.stage
@@ -347,6 +360,14 @@ class Walker(Story):
 
     def is_looked_at(self, choice: int) -> None:
         self.happens(Reviewed(list(Finding)[choice % len(Finding)]))
+
+    def wants_to_be_erased(self, choice: int) -> None:
+        """Ask for a fresh link, or confirm by one."""
+        number = self.case.round.number if self.case.round else 1
+        self.happens((AskLink(number), AskErasure(number), AskErasure(number - 1))[choice % 3])
+
+    def is_erased(self, choice: int) -> None:
+        self.happens(ErasureSettled(list(Erasure)[choice % len(Erasure)]))
 
     def comes_by(self, choice: int) -> None:
         days = (0, 1, 40, 800)[choice % 4]
@@ -431,6 +452,8 @@ MOVES: dict[str, Callable[[Walker, int], None]] = {
     "speaks": Walker.speaks,
     "wants a look": Walker.wants_a_look,
     "is looked at": Walker.is_looked_at,
+    "wants to be erased": Walker.wants_to_be_erased,
+    "is erased": Walker.is_erased,
     "comes by": Walker.comes_by,
     "is lost": Walker.is_lost,
     "has moved": Walker.has_moved,
@@ -506,6 +529,7 @@ DANGERS = [
     *(("drifts", choice) for choice in range(4)),
     *(("is lost", 0), ("has moved", 0), ("comes by", 0), ("is told", 0)),
     *(("wants a look", 0), ("is looked at", 0)),
+    *(("wants to be erased", 0), ("wants to be erased", 1)),
 ]
 INSISTING: Moves = [
     ("tries again", 0),

@@ -1,16 +1,18 @@
 """Every state a round's page can show, each reached through the engine as in real life."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from app.engine import reviews
+from app.engine import erasures, reviews
 from app.engine.effects import Effects
 from app.lifecycle.case import (
     AskReview,
     Concern,
     Declined,
+    Erasure,
     Finding,
     Lane,
     Reach,
@@ -121,6 +123,36 @@ def is_looked_at(town: Town) -> None:
     town.clock.advance(DAY)
     finding = Finding.AS_IT_SHOULD_BE
     reviews.finish(town.database, town.clock, town.key, number, finding, "cli:eve")
+
+
+def wants_to_be_erased(town: Town) -> None:
+    """Ask for a fresh link and confirm by it, an hour after the last that happened."""
+    town.clock.advance(timedelta(hours=1))
+    erasures.ask_link(town.database, town.clock, town.key, town.id_of(NAME), 1)
+    town.deliver()
+    town.clock.advance(MINUTE)
+    named = town.links.read_fresh(fresh_token(town))
+    assert named is not None
+    erasures.request(town.database, town.clock, town.key, named)
+
+
+def fresh_token(town: Town) -> str:
+    """Give the token of the newest fresh link that was mailed."""
+    for mail in reversed(town.relay.mails()):
+        body = mail.get_body(("plain",))
+        found = re.findall(r"/e/([\w.~-]+)", str(body.get_content())) if body else []
+        if found:
+            return str(found[0])
+    raise LookupError
+
+
+def request_ends(outcome: Erasure) -> Story:
+    def ends(town: Town) -> None:
+        number = int(rows(town.database, "select max(id) from review")[0][0])
+        town.clock.advance(DAY)
+        reviews.finish(town.database, town.clock, town.key, number, outcome, "cli:eve")
+
+    return ends
 
 
 def uses_it(town: Town) -> None:
@@ -237,6 +269,25 @@ STATES: Mapping[str, State] = {
     "paused_before_a_person": State(after(billing_says(status="paused"), wants_a_look)),
     "asked_and_looked_at": State(after(wants_a_look, is_looked_at)),
     "answered_before_it_could_be_read": State(after(passes(timedelta(seconds=2)), says("keep"))),
+    # to be erased
+    "suspended_to_be_erased": State(after(suspended, wants_to_be_erased)),
+    "canceled_to_be_erased": State(after(canceled, wants_to_be_erased)),
+    "ended_to_be_erased": State(after(canceled, passes(40 * DAY), wants_to_be_erased)),
+    "erased_and_looked_at": State(after(suspended, wants_a_look, wants_to_be_erased)),
+    "charged_to_be_erased": State(
+        after(
+            suspended,
+            billing_says(status="paused"),
+            wants_to_be_erased,
+            billing_says(status="active", amount=999),
+        )
+    ),
+    "erased_by_hand": State(
+        after(suspended, wants_to_be_erased, request_ends(Erasure.ERASED_BY_HAND))
+    ),
+    "erasure_refused": State(
+        after(suspended, wants_to_be_erased, request_ends(Erasure.REFUSED_LEGAL))
+    ),
     # names that want to be markup
     "hostile_plan": State(nothing, plan="<script>alert(1)</script>{{7*7}}{plan}"),
 }

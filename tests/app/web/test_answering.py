@@ -20,6 +20,7 @@ FORMS = {
     "undo": {"answer": "undo"},
     "keep_data": {"answer": "keep_data"},
     "review": {"answer": "review", "reason": "other"},
+    "erase": {"answer": "erase"},
 }
 
 
@@ -59,8 +60,9 @@ def test_every_button_that_is_offered_does_what_it_says(
         token, before = _half_a_minute_later(town, browser, name)
         reply = post(browser, token, answer)
 
-        assert reply.headers["Location"] == f"/a/{token}"  # no sentence that it came too late
-        assert page(browser, token) != before
+        so = "?so=erase-sent" if answer == "erase" else ""
+        assert reply.headers["Location"] == f"/a/{token}{so}"  # no sentence that it came too late
+        assert browser.get(reply.headers["Location"]).text != before
 
 
 def _half_a_minute_later(town: Town, browser: FlaskClient, name: str) -> tuple[str, str]:

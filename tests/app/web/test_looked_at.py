@@ -19,6 +19,7 @@ NOT_OFFERED = {
     "older_kept",
     "older_returned",
     "older_by_billing",
+    "erased_and_looked_at",
     *(name for name in STATES if name.endswith("before_a_person")),
 }
 ASK = {"answer": "review", "reason": "wrong_charge"}

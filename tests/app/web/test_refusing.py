@@ -120,16 +120,18 @@ def test_ten_thousand_mangled_tokens_get_one_answer_that_tells_nothing(
     token = STATES["asked"].reach(town)
     other = Links(["another-key-0123456789-0123456789-0123456789"], BASE)
     theirs = other.answer_token(town.id_of("ann"), 1)
+    fresh = town.links.fresh_token(town.id_of("ann"), 1, town.clock.moment)
     chance = random.Random(SEED)  # noqa: S311 - spreads, guards nothing
     answers: dict[str, set[tuple[int, bytes]]] = {}
 
     for number in range(TEN_THOUSAND):
-        wrong = chance.choice([mangled(token, chance), theirs, *spellings(token, theirs, chance)])
-        if wrong in ("", token):
+        page, right = chance.choice([("a", token), ("e", fresh)])
+        wrong = chance.choice([mangled(right, chance), theirs, *spellings(right, theirs, chance)])
+        if wrong in ("", right):
             continue
         method = ("GET", "POST", "HEAD")[number % 3]
-        path = f"/a/{''.join(f'%{byte:02x}' for byte in wrong.encode())}"
-        path += "/one-click" if number % 5 == 0 else ""
+        path = f"/{page}/{''.join(f'%{byte:02x}' for byte in wrong.encode())}"
+        path += "/one-click" if number % 5 == 0 and page == "a" else ""
         reply = browser.open(path, method=method, data={"answer": "keep"})
         answers.setdefault(method, set()).add((reply.status_code, reply.data))
 
@@ -163,7 +165,9 @@ def test_a_link_of_somebody_erased_is_gone(town: Town, browser: FlaskClient) -> 
         "",
         "answer=",
         "answer=KEEP",
-        "answer=erase",
+        "answer=burn",
+        "answer=erase&reason=other",
+        "answer=erase&answer=erase",
         "answer=keep&answer=cancel",
         "answer=keep&answer=keep",
         "answer=keep&reason=I+do",
@@ -297,7 +301,16 @@ def test_health_needs_no_database(town: Town) -> None:
 
 
 @pytest.mark.parametrize(
-    "so", ["keep-too_late<script>", "keep", "-", "keep-applied", "erase-ended", "x-too_late"]
+    "so",
+    [
+        "keep-too_late<script>",
+        "keep",
+        "-",
+        "keep-applied",
+        "erase-sent",
+        "burn-ended",
+        "x-too_late",
+    ],
 )
 def test_an_address_cannot_put_words_on_the_page(town: Town, browser: FlaskClient, so: str) -> None:
     token = STATES["asked"].reach(town)

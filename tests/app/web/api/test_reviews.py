@@ -5,6 +5,8 @@ import pytest
 
 from app.engine import reviews
 from app.lifecycle.case import AskReview, Concern
+from app.store import measuring
+from app.store import reviews as queue
 from tests.app.web.api.conftest import System, problem_in
 from tests.probe import asked, rows
 from tests.world import Town, row
@@ -91,3 +93,44 @@ def test_a_case_of_another_product_is_not_found(town: Town, manager: System) -> 
     assert rows(
         town.database, "select state from review where id = (select max(id) from review)"
     ) == [("open",)]
+
+
+def test_requests_to_erase_come_first_by_their_day_across_pages(
+    town: Town, manager: System
+) -> None:
+    with town.database.transaction() as connection:
+        number, now = town.product.id, town.clock.now()
+        for name, days in (("ada", 30), ("ben", 29), ("cyd", 30)):
+            due = now.date() + timedelta(days=days)
+            queue.put_erasure(connection, number, town.id_of(name), 1, now, due)
+
+    found, cursor = [], ""
+    for _ in range(6):
+        page = manager.get(f"reviews?limit=1{cursor}").json
+        assert page is not None
+        found += [(each["reason"], each["subscription"]) for each in page["reviews"]]
+        cursor = f"&cursor={page['next_cursor']}"
+
+    assert cursor == "&cursor=None"
+    assert found == [
+        *(("erase", name) for name in ("ben", "ada", "cyd")),
+        *(("wrong_charge", name) for name in NAMES),
+    ]
+    (first,) = manager.get("reviews?limit=1").json["reviews"]  # type: ignore[index]
+    assert first["due_on"] == f"{town.clock.now().date() + timedelta(days=29)}"
+    wrong = manager.post(f"reviews/{first['id']}/done", {"outcome": "put_right"})
+    assert problem_in(wrong) == "refused"
+
+
+@pytest.mark.usefixtures("manager")
+def test_what_is_due_within_a_week_is_a_figure(town: Town) -> None:
+    with town.database.transaction() as connection:
+        now = town.clock.now()
+        for name, days in (("ada", 7), ("ben", 8)):
+            due = now.date() + timedelta(days=days)
+            queue.put_erasure(connection, town.product.id, town.id_of(name), 1, now, due)
+        counted = {row[0]: row[1:] for row in measuring.erasures(connection, now.date())}
+        soon = measuring.erasures(connection, (now + timedelta(days=7)).date())
+
+    assert counted == {town.key: (2, 0)}
+    assert [tuple(each) for each in soon] == [(town.key, 2, 1)]

@@ -43,6 +43,7 @@ BRIEF = Brief(
     decided_by="subscriber",
     decided_at=datetime(2026, 9, 3, 13, 5, tzinfo=UTC),
     erased_on=date(2027, 8, 6),
+    fresh_url="https://my.northlight.example/e/Zq8v3KxW2pTrYb6nD1mF",
 )
 COMPOSER = Composer()
 """One for all tests: it keeps what it has built, as in a worker."""

@@ -21,7 +21,7 @@ def test_nothing_is_fetched_and_links_lead_only_home(notice: str, language: str)
     tags = {name for name, _ in mail.page.tags}
     assert not tags & FETCHING
     assert not re.search(r"url\(|@import|@font-face|background=|srcset=|\bsrc=", mail.html)
-    ours = {BRIEF.answer_url, BRAND.support_url, BRAND.app_url}
+    ours = {BRIEF.answer_url, BRIEF.fresh_url, BRAND.support_url, BRAND.app_url}
     assert set(mail.page.links()) <= ours
     assert addresses_in(mail.html) <= ours
 

@@ -308,7 +308,7 @@ def choices_of(notice: str) -> list[Facts]:
     """Give what picks the wording of a notice."""
     if notice in UNASKED:
         return UNASKED_FOR
-    if notice in ("erasure_warning", "erased"):
+    if notice in ("erasure_warning", "erased", "fresh_link"):
         return ERASED_FOR
     return SORRY_FOR if notice == "apology" else DECIDED_FOR
 
