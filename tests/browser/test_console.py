@@ -166,7 +166,8 @@ def test_signing_in_finding_and_acting_with_the_keyboard(
     page.goto(f"{served.address}/console/enter/{token}")
     page.get_by_role("button", name="Enter").press("Enter")
     page.wait_for_url("**/console/")
-    page.get_by_role("link", name="Blue Television").press("Enter")
+    with page.expect_navigation():
+        page.get_by_role("link", name="Blue Television").press("Enter")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     page.get_by_role("link", name="People").press("Enter")

@@ -137,10 +137,11 @@ def test_a_person_answers_in_another_language_with_the_keyboard_alone(
     page = watched.page
     page.goto(f"{address}/a/{token}")
     page.get_by_role("link", name="Deutsch").focus()
-    page.keyboard.press("Enter")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
     page.get_by_role("button", name="Abo behalten").first.focus()
-    page.keyboard.press("Enter")
-    page.wait_for_load_state()
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
 
     assert page.url == f"{address}/a/{token}?lang=de"
     assert page.locator("html").get_attribute("lang") == "de"
@@ -154,8 +155,8 @@ def test_a_person_asks_for_a_person(town: Town, address: str, chromium: Browser)
     page = watched.page
     page.goto(f"{address}/a/{token}")
     page.get_by_label("What is it about?").select_option("wrong_charge")
-    page.get_by_role("button", name="Let a person look at this").click()
-    page.wait_for_load_state()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Let a person look at this").click()
 
     assert page.get_by_role("heading", name="A person will look at this").is_visible()
     assert page.get_by_role("button", name="Let a person look at this").count() == 0
