@@ -1,0 +1,14 @@
+"""Versions: comments, a time to be switched on, and the planning that follows."""
+
+revision = "0012"
+down_revision = "0011"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass
