@@ -31,6 +31,7 @@ WESTERNMOST = timedelta(hours=12)
 UNLIMITED = 1 << 40
 SAYS_WHAT_IT_CAN = "can"
 """By this setting a product says what its billing system can do, where that is for it to say."""
+TWO_PEOPLE = 2
 AMPLE = 25_000
 """With more of the day's quota left than many sweeps take in a batch, they need not take turns."""
 
@@ -212,11 +213,19 @@ def in_words(brake: Brake) -> tuple[str, str]:
 
 @dataclass(slots=True)
 class Allowance:
-    """How many may still be asked, and why no more; `used` counts those asked by this batch."""
+    """How many may still be asked, and why no more; `used` counts those asked by this batch.
+
+    `only` are those who may be asked at all; None where anybody may.
+    """
 
     left: int
     because: str
     used: int = 0
+    only: frozenset[int] | None = None
+
+    def covers(self, subscription_id: int) -> bool:
+        """Say whether this one may be asked at all, as far as a list of people goes."""
+        return self.only is None or subscription_id in self.only
 
     def take(self) -> bool:
         """Take one; False where none is left."""
@@ -297,6 +306,19 @@ def ramp_unknown(connection: Connection, product: Product) -> bool:
     if policy is None or ramp_is_open(product):
         return False
     return pace.ramp_of(connection, product.id, policy.version) is None
+
+
+def wants_list(connection: Connection, product: Product, backlog: int) -> bool:
+    """Say whether somebody else has to read and approve who is asked: too many for one to decide.
+
+    That is so of products whose policies two people agree on, and beyond a day's share or quota.
+    """
+    policy = product.policy
+    if policy is None or product.approvals < TWO_PEOPLE:
+        return False
+    living = pace.living(connection, product.id, EXACT)
+    share = policy.guards.max_newly_due_share
+    return backlog > min(most_at_once(living, share), policy.pace.notices_per_day)
 
 
 def begin_ramp(connection: Connection, product: Product, backlog: int) -> None:
@@ -477,8 +499,12 @@ class Crowd:
 
     def of(self, living: int, share: float) -> "Crowd":
         """Give the same for so many living subscriptions."""
-        at_most = max(FEW_PEOPLE, int(round(share * living, 6)))
-        return Crowd(self.asked, self.acknowledged, at_most, living)
+        return Crowd(self.asked, self.acknowledged, most_at_once(living, share), living)
+
+
+def most_at_once(living: int, share: float) -> int:
+    """Give how many of so many living subscriptions may be asked in a day by a share of them."""
+    return max(FEW_PEOPLE, int(round(share * living, 6)))
 
 
 def crowd_in_question(connection: Connection, product: Product, now: datetime) -> Crowd | None:

@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from functools import partial
 from operator import attrgetter
 
 from msgspec import structs
@@ -256,21 +255,21 @@ def replan(
     Earlier timers only are new: those that stand stay, and merge when they come due.
     """
     after = seen = 0
-    while True:
-        work = partial(
-            _replan_range, product_key=product_key, after=after, now=clock.now(), limit=batch_size
-        )
-        ids = database.retrying(work)
-        if not ids:
-            return seen
+
+    def work(connection: Connection) -> list[int]:
+        product = products.load(connection, product_key)
+        return plan_range(connection, product, after, clock.now(), batch_size)
+
+    while ids := database.retrying(work):
         after, seen = ids[-1], seen + len(ids)
         progress(len(ids))
+    return seen
 
 
-def _replan_range(
-    connection: Connection, product_key: str, after: int, now: datetime, limit: int
+def plan_range(
+    connection: Connection, product: Product, after: int, now: datetime, limit: int
 ) -> list[int]:
-    product = products.load(connection, product_key)
+    """Set the timers of the next subscriptions behind an id; give their ids, none at the end."""
     ids = population.ids_after(connection, product.id, after, limit)
     found = cases.read(connection, product.id, ids, product.hearing, lock=False)
     batch = Batch(product, now, found)

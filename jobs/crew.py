@@ -19,7 +19,8 @@ from app.clock import Clock
 from app.lifecycle.case import Lane
 from app.store import running
 from app.store.database import Database
-from app.store.running import BOOKS, EVERYTHING, JOBS, SWEEP, WEBHOOKS, Run
+from app.store.running import BOOKS, EVERYTHING, JOBS, POLICY, SWEEP, WEBHOOKS, Run
+from app.versions.planning import Planner
 from jobs.billing import Books
 from jobs.broker import QUEUE
 from jobs.outbox import Worker
@@ -94,6 +95,9 @@ class Crew:
 
     def _do(self, job: str, key: str) -> tuple[int, bool, int, str | None]:
         until = self.clock.wall() + self.stint
+        if job == POLICY:
+            planner = Planner(self.database, self.clock)
+            return (*planner.work(key, lambda: self._go_on(until)), 0, None)
         if job == SWEEP:
             return self._sweep(key, until)
         if job == WEBHOOKS:

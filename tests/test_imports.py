@@ -52,6 +52,7 @@ LAYERS = (
         "app.reconciling",
         "app.refunding",
         "app.forecast",
+        "app.versions",
     },
     {"app.store", "app.world"},
     {
@@ -85,6 +86,9 @@ NEIGHBOURS = {
     ("app.refunding", "app.engine"),
     ("app.rows", "app.personal"),
     ("app.forecast", "app.engine"),
+    ("app.versions", "app.forecast"),
+    ("app.versions", "app.guards"),
+    ("app.versions", "app.mirror"),
 }
 # Below, and strangers all the same.
 STRANGERS = {("jobs", "app.web")} | {(room, "email_templates") for room in RANK}

@@ -20,7 +20,7 @@ from app.links import Links
 from app.mirror import Mirror, open_at_sandbox, replan
 from app.policy import Policy
 from app.rows import read as read_row
-from app.store import cases, population, products
+from app.store import cases, population, products, versions
 from app.store.database import Database
 from app.usage import Intake, Told
 from app.world.billing import sandbox
@@ -158,8 +158,8 @@ class Town:
         with self.database.transaction() as connection:
             number = products.row_of(connection, self.key).id
             written = policies.write(checked)
-            version = products.propose(connection, number, written, ACTOR, self.clock.now())
-            products.activate(connection, number, version, ACTOR, self.clock.now())
+            version = versions.propose(connection, number, written, ACTOR, self.clock.now())
+            versions.activate(connection, number, version, ACTOR, self.clock.now())
         replan(self.database, self.clock, self.key)
         return version
 

@@ -21,9 +21,10 @@ from app.engine.turns import Turns, turns_for
 from app.guards import BY_HAND, Allowance, Crowd
 from app.lifecycle.case import Act, Case, Stage, Tick, Verdict
 from app.lifecycle.turns import next_turn
-from app.store import cases, customers, due, pace, products
+from app.store import cases, customers, due, lists, pace, products
 from app.store.database import Database
 from app.store.due import BEGINNING, DueTimer
+from app.store.lists import AskList
 from app.store.products import Product
 from app.world import billing
 from app.world.connector import Capabilities
@@ -61,7 +62,8 @@ class Sweeper:
     """One pass over one product at one moment.
 
     `dry` judges without writing; `counting` does so as if the pace allowed everything, and `alone`
-    as if each subscription had a customer of its own.
+    as if each subscription had a customer of its own; `listing` is told (number, why) of who would
+    be asked.
     """
 
     database: Database
@@ -74,6 +76,7 @@ class Sweeper:
     batch: int = BATCH
     after_batch: Callable[[int], None] = lambda _: None
     can: Capabilities = field(default_factory=Capabilities)
+    listing: Callable[[list[tuple[int, str]]], None] | None = None
 
     def run(self) -> Pass:
         """Judge everybody who is due: first open rounds, then those without one."""
@@ -90,8 +93,9 @@ class Sweeper:
             return done
         try:
             self._rounds(done)
-            self._count_backlog(done)
-            self._timers(done)
+            done.stopped = self._count_backlog(done)
+            if done.stopped is None:
+                self._timers(done)
         except _Braked as braked:
             done.stopped = str(braked)
         return done
@@ -189,13 +193,38 @@ class Sweeper:
 
     # --- timers ----------------------------------------------------------------------------
 
-    def _count_backlog(self, done: Pass) -> None:
-        """Before the first sweep under a ramp, count who would be asked if all were."""
+    def _count_backlog(self, done: Pass) -> str | None:
+        """Before the first sweep under a ramp, count who would be asked if all were.
+
+        Say why nobody may be yet, where somebody has to agree to them first.
+        """
         if not self._in_transaction(done, guards.ramp_unknown):
-            return
+            return None
+        made = self._in_transaction(done, _list_of)
+        if made is not None:
+            return _waits(made.version, made.people)
         done.backlog = self._everybody().backlog()
+        if self._in_transaction(done, partial(guards.wants_list, backlog=done.backlog)):
+            return self._list(done)
         if not self.dry:
             self._in_transaction(done, partial(guards.begin_ramp, backlog=done.backlog))
+        return None
+
+    def _list(self, done: Pass) -> str | None:
+        """Write down who would be asked, for somebody to read and approve; say so.
+
+        All in one transaction, so that a list is there as a whole or not at all.
+        """
+        with self.database.transaction() as connection:
+            product = products.load(connection, self.product_key)
+            version = product.policy_version
+            if version is None or self.dry or not lists.take_turn(connection, product.id):
+                return _waits(version, done.backlog or 0)
+            add = partial(lists.add, connection, product.id, version)
+            replace(self._everybody(), listing=add).backlog()
+            lists.complete(connection, product.id, version, self.now)
+            made = lists.of(connection, product.id, version)
+        return _waits(version, made.people if made else 0)
 
     def _counter(self) -> Sweeper:
         return replace(self, dry=True, counting=True, list_people=False)
@@ -219,6 +248,7 @@ class Sweeper:
             work = partial(self._timer_batch, after=after, used=used, way=way)
             seen = self._in_transaction(done, work)
             if seen is None:
+                self._in_transaction(done, partial(_list_done, way=way, now=self.now))
                 return
             self._report(done, seen.batch)
             if self.dry:
@@ -231,7 +261,8 @@ class Sweeper:
     def _way(self, connection: Connection, product: Product) -> _Way:
         """Decide how to go through the timers; once a pass."""
         by_customer = not self.alone and customers.any_named(connection, product.id)
-        return _Way(self._pace_binds(connection, product), by_customer)
+        listed = None if self.counting else _list_in_work(connection, product)
+        return _Way(self._pace_binds(connection, product), by_customer, listed)
 
     def _pace_binds(self, connection: Connection, product: Product) -> bool:
         """Say whether more timers are due than may be asked."""
@@ -262,7 +293,11 @@ class Sweeper:
             return None
         ids = [each.subscription_id for each in found]
         turns = self._turns(connection, product, ids, way)
-        batch = self._open(connection, product, list(turns.members(ids)))
+        members = list(turns.members(ids))
+        if way.listed is not None:
+            on_it = lists.on_it(connection, product.id, way.listed, members)
+            allowed = replace(allowed, only=on_it)
+        batch = self._open(connection, product, members)
         gone = [each.place for each in found if self._judge(batch, each, allowed, turns)]
         if not self.dry:
             due.delete_timers(connection, gone)
@@ -330,6 +365,8 @@ class Sweeper:
 
     def _tick(self, batch: Batch, sid: int, allowed: Allowance) -> bool:
         """Tick one case without an open round; False where its timer is to stay."""
+        if not allowed.covers(sid):
+            return False
         case, before = batch.cases[sid], len(batch.history)
         reply = batch.apply(sid, Tick())
         if reply.verdict is Verdict.APPLIED:
@@ -385,6 +422,40 @@ class Sweeper:
             done.counts[note.what] += 1
             if self.list_people and note.subscription_id is not None:
                 done.people.append((note.subscription_id, note.what, note.why))
+        if self.listing is not None:
+            self.listing(
+                [
+                    (each.subscription_id, each.why)
+                    for each in batch.history
+                    if each.what == "asked" and each.subscription_id is not None
+                ]
+            )
+
+
+def _list_of(connection: Connection, product: Product) -> AskList | None:
+    """Give the list of the policy in force; None where none was made."""
+    version = product.policy_version
+    return None if version is None else lists.of(connection, product.id, version)
+
+
+def _list_in_work(connection: Connection, product: Product) -> int | None:
+    """Give the version of whose list alone people may be asked; None where anybody may be."""
+    found = _list_of(connection, product)
+    return None if found is None or found.done_at is not None else found.version
+
+
+def _list_done(connection: Connection, product: Product, way: _Way, now: datetime) -> None:
+    """Note that everybody on the list has been looked at, where a pass came to its end."""
+    until = guards.horizon(product, now)
+    if way.listed is not None and way.listed == product.policy_version and until is not None:
+        lists.finish(connection, product.id, way.listed, now, until)
+
+
+def _waits(version: int | None, people: int) -> str:
+    return (
+        f"{people:,} people would be asked at once, more than one person may decide: somebody else"
+        f" reads the list and approves it with `reconfirm policy list show … {version}`"
+    )
 
 
 def _brake_on(connection: Connection, product: Product) -> str | None:
@@ -407,11 +478,13 @@ def _go_on(connection: Connection, product: Product) -> None:
 class _Way:
     """How a pass goes through the timers: in the order of charges, one ask a customer.
 
+    `listed` is the version of which only those on its list may be asked; None where anybody may.
     `served` are those whom a dry run would have asked so far.
     """
 
     by_charge: bool
     by_customer: bool
+    listed: int | None = None
     served: set[int] = field(default_factory=set)
 
 

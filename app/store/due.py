@@ -147,6 +147,8 @@ def next_moment(connection: Connection, now: datetime) -> datetime | None:
              where product_id = p.id and state = 'pending' and not_before > %(now)s
              union all select min(not_before) from webhook
              where product_id = p.id and state = 'pending' and not_before > %(now)s
+             union all select activate_at from policy
+             where product_id = p.id and activate_at > %(now)s
              union all select min(not_before) from refund
              where product_id = p.id and state = 'approved' and not_before > %(now)s
              union all select due_at from reconciliation

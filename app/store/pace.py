@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, delete, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.store.database import cursor
@@ -68,6 +68,13 @@ def begin_ramp(connection: Connection, product_id: int, version: int, backlog: i
         upsert(ramp)
         .values(product_id=product_id, version=version, backlog=backlog, step=0, opened=0)
         .on_conflict_do_nothing()
+    )
+
+
+def begin_anew(connection: Connection, product_id: int, version: int) -> None:
+    """Forget the ramp of a version that is put in force: its backlog is counted anew."""
+    connection.execute(
+        delete(ramp).where(ramp.c.product_id == product_id, ramp.c.version == version)
     )
 
 

@@ -20,9 +20,11 @@ WEBHOOKS = "webhooks"
 LOOK = "look"
 RECONCILE = "reconcile"
 REFUND = "refund"
+POLICY = "policy"
+"""What follows from versions of a policy: putting one in force at its time, and planning anew."""
 BOOKS = (LOOK, RECONCILE, REFUND)
 """The jobs that keep our books and billing's the same."""
-JOBS = (SWEEP, str(Lane.BILLING), str(Lane.NOTICE), WEBHOOKS, *BOOKS)
+JOBS = (POLICY, SWEEP, str(Lane.BILLING), str(Lane.NOTICE), WEBHOOKS, *BOOKS)
 EVERYTHING = "everything"
 """All jobs of a product, one after the other, until none finds anything to do."""
 
@@ -99,6 +101,7 @@ class Due:
 
     product_id: int
     key: str
+    policy: int
     people: bool
     billing: int
     notice: int
@@ -120,7 +123,7 @@ class Due:
                 return self.notice
             case "webhooks":
                 return self.webhooks
-            case "look" | "reconcile" | "refund":
+            case "policy" | "look" | "reconcile" | "refund":
                 return int(getattr(self, job))
             case _:
                 return 0
@@ -129,6 +132,9 @@ class Due:
 # The first of an index, never "exists": where nobody is due, that reads every timer there is.
 _DUE = f"""
     select p.id as product_id, p.key,
+      (exists (select 1 from policy v where v.product_id = p.id and v.activate_at <= %(now)s))::int
+        + (exists (select 1 from plan n where n.product_id = p.id
+             and n.finished_at is null))::int as policy,
       coalesce(
         (select min(r.wake_at) from reconfirmation r where r.product_id = p.id) <= %(now)s
         or (select min(t.due_at) from timer t where t.product_id = p.id)

@@ -102,6 +102,31 @@ policy = Table(
     Column("proposed_at", Moment, nullable=False),
     Column("activated_by", Text),
     Column("activated_at", Moment),
+    # The version in force when it was proposed; none before the first.
+    Column("based_on", Integer),
+    # What a form or a call names itself by, so that sending it twice proposes once.
+    Column("once", Text),
+    # What it was expected to do, as `app.forecast` said it when it was proposed.
+    Column("forecast", JSONB),
+    # When it is to be put in force, by whom; and the code of why that could not be done.
+    Column("activate_at", Moment),
+    Column("activate_by", Text),
+    Column("put_off", Text),
+    Column("withdrawn_by", Text),
+    Column("withdrawn_at", Moment),
+    Index(
+        "policy_once_key",
+        "product_id",
+        "once",
+        unique=True,
+        postgresql_where=text("once is not null"),
+    ),
+    Index(
+        "policy_scheduled_key",
+        "product_id",
+        unique=True,
+        postgresql_where=text("activate_at is not null"),
+    ),
 )
 
 policy_approval = Table(
@@ -111,6 +136,44 @@ policy_approval = Table(
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("actor", Text, primary_key=True),
     Column("approved_at", Moment, nullable=False),
+)
+
+# How far everybody has been looked at anew for a policy that may ask them earlier: ids up to
+# `after_id`, of those from `first_id` to `last_id` that there were when it began.
+plan = Table(
+    "plan",
+    metadata,
+    _product(primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("first_id", BigInteger, nullable=False),
+    Column("after_id", BigInteger, nullable=False),
+    Column("last_id", BigInteger, nullable=False),
+    Column("began_at", Moment, nullable=False),
+    Column("finished_at", Moment),
+)
+
+# Whom a version would ask at once, where that is more than one person may decide: read and approved
+# by somebody else before anybody is asked. `done_at`: all of it has been looked at.
+ask_list = Table(
+    "ask_list",
+    metadata,
+    _product(primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("made_at", Moment, nullable=False),
+    Column("people", Integer, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("approved_by", Text),
+    Column("approved_at", Moment),
+    Column("done_at", Moment),
+)
+
+ask_listed = Table(
+    "ask_listed",
+    metadata,
+    Column("product_id", Integer, primary_key=True, autoincrement=False),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("subscription_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("why", Text, nullable=False),
 )
 
 feed = Table(

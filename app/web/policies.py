@@ -18,7 +18,7 @@ from werkzeug.exceptions import NotFound
 from app import errors
 from app.clock import Clock
 from app.policy import Policy
-from app.store import brands, products, tables
+from app.store import brands, products, tables, versions
 from app.store.database import Database
 from app.store.products import Product
 from app.web.rules import ANSWER, ASKED, DATA, Rule, Rules
@@ -76,7 +76,7 @@ class Policies:
         """Show the rules of a product; 404 where there is no such product, or no such page."""
         with self.database.transaction() as connection:
             found = _product(connection, product)
-            activated = products.activations(connection, found.id)
+            activated = versions.activations(connection, found.id)
             color = brands.read(connection, found.id).color
         tongue = spoken(product=found.locale)
         since = [(found.policies[version], _day(at, found)) for version, at in activated]

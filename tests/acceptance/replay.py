@@ -25,7 +25,7 @@ from app.cli.installation import Installation, assemble
 from app.clock import Clock
 from app.engine.effects import Effects
 from app.mirror import replan
-from app.store import migrate, products, testclock
+from app.store import migrate, products, testclock, versions
 from app.store.database import Database
 from app.usage import Told, day_used
 from app.world.billing import sandbox
@@ -154,8 +154,8 @@ class Replay:
         with self.parts.database.transaction() as connection:
             number = products.row_of(connection, PRODUCT).id
             written = policy.write(policy.read(body))
-            version = products.propose(connection, number, written, ACTOR, now)
-            products.activate(connection, number, version, ACTOR, now)
+            version = versions.propose(connection, number, written, ACTOR, now)
+            versions.activate(connection, number, version, ACTOR, now)
         replan(self.parts.database, self.parts.clock, PRODUCT)
 
     def join(self, lines: Sequence[Row]) -> None:

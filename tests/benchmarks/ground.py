@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from app import embedded
 from app import policy as policies
-from app.store import migrate, products
+from app.store import migrate, products, versions
 from app.store.database import Database
 
 KEY = "big"
@@ -65,8 +65,8 @@ def fill(
         product = products.add(connection, KEY, "Big", billing, now)
         products.change(connection, product, {"from_address": "care@big.example"})
         body = policies.write(policies.read(POLICY))
-        version = products.propose(connection, product, body, ACTOR, now)
-        products.activate(connection, product, version, ACTOR, now)
+        version = versions.propose(connection, product, body, ACTOR, now)
+        versions.activate(connection, product, version, ACTOR, now)
         feed = products.feed_named(connection, product, "app", now)
         products.cover(connection, feed.id, now.date().replace(year=2000), now.date())
         connection.execute(

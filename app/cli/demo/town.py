@@ -10,7 +10,7 @@ from app import rows
 from app.cli.demo.people import Person, population
 from app.cli.installation import Installation
 from app.mirror import replan
-from app.store import products, testclock
+from app.store import products, testclock, versions
 from app.usage import Told
 
 KEY = "bluetv"
@@ -51,8 +51,8 @@ def found(service: Installation, seed: int, many: int, first_day: datetime) -> T
         number = products.add(connection, KEY, NAME, "sandbox", first_day)
         products.change(connection, number, SETTINGS)
         body = policies.write(policies.read(POLICY))
-        version = products.propose(connection, number, body, ACTOR, first_day)
-        products.activate(connection, number, version, ACTOR, first_day)
+        version = versions.propose(connection, number, body, ACTOR, first_day)
+        versions.activate(connection, number, version, ACTOR, first_day)
     _bring(service, [each.row for each in people.values()])
     _tell_the_past(service, list(people.values()), first_day.date())
     usage = _new_key(service, "usage", FEED, first_day)

@@ -96,7 +96,9 @@ def test_two_people_where_the_product_asks_for_two(tv: Shell) -> None:
     tv("product", "set", "tv", "approvals=2")
     policy = tv.file("p.json", '{"on_no_answer": "suspend"}')
     tv("policy", "propose", "tv", policy, "--actor", "ann")
-    assert tv("policy", "approve", "tv", "1", "--actor", "ann").exit_code == 0
+    alone = tv("policy", "approve", "tv", "1", "--actor", "ann")
+    assert alone.exit_code == 1
+    assert "you proposed version 1 yourself" in alone.stderr
     assert tv("policy", "activate", "tv", "1", "--actor", "ann").exit_code == 1
     tv("policy", "approve", "tv", "1", "--actor", "bob")
     assert tv("policy", "activate", "tv", "1", "--actor", "ann").exit_code == 0

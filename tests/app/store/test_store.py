@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from app.errors import Conflict, NotFound, Refused
 from app.lifecycle.case import Hearing, Kind, Lane
-from app.store import cases, due, migrate, outbox, pace, population, products
+from app.store import cases, due, migrate, outbox, pace, population, products, versions
 from app.store.database import Database
 from app.store.due import BEGINNING
 from app.store.tables import metadata
@@ -324,10 +324,11 @@ def test_versions_of_a_policy_are_numbered_for_each_product(town: Town) -> None:
 
 def test_an_approval_said_twice_counts_once(town: Town) -> None:
     with town.database.transaction() as connection:
-        products.approve(connection, town.product.id, 1, "cli:a", START)
-        products.approve(connection, town.product.id, 1, "cli:a", START)
-        products.approve(connection, town.product.id, 1, "cli:b", START + HOUR)
-        assert products.approvers(connection, town.product.id, 1) == ["cli:a", "cli:b"]
+        versions.approve(connection, town.product.id, 1, "cli:a", START)
+        versions.approve(connection, town.product.id, 1, "cli:a", START)
+        versions.approve(connection, town.product.id, 1, "cli:b", START + HOUR)
+        approvals = versions.version(connection, town.product.id, 1).approvals
+    assert [each.actor for each in approvals] == ["cli:a", "cli:b"]
 
 
 def test_a_brake_is_on_once_for_each_cause_and_lifts_by_cause(town: Town) -> None:
