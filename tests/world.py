@@ -23,6 +23,7 @@ from app.rows import read as read_row
 from app.store import cases, population, products, versions
 from app.store.database import Database
 from app.usage import Intake, Told
+from app.versions.planning import Planner
 from app.world.billing import sandbox
 from app.world.outcome import Done, Outcome
 from jobs.outbox import Worker
@@ -191,6 +192,16 @@ class Town:
     def sweep(self, *, dry: bool = False) -> Pass:
         """Sweep once."""
         return sweep(self.database, self.clock, self.key, dry=dry, list_people=True)[0]
+
+    def plan(self) -> None:
+        """Do what follows from versions of a policy, as a worker does."""
+        Planner(self.database, self.clock).work(self.key, lambda: True)
+
+    def stages(self) -> dict[str, int]:
+        """Count rounds by stage while open and by outcome once closed."""
+        with self.database.transaction() as connection:
+            number = products.row_of(connection, self.key).id
+            return population.stages(connection, number)
 
     def worker(self) -> Worker:
         """Give a worker on the remembering relay and the sandbox."""

@@ -19,7 +19,7 @@ from app.store import lists, plans, products
 from app.store import versions as store
 from app.versions import Comment, Versions, read, state_of
 from app.versions.difference import differences
-from app.versions.listed import as_csv
+from app.versions.listed import as_csv, everybody
 from app.versions.planning import Planner
 
 PRODUCT = click.argument("product_key", metavar="PRODUCT")
@@ -246,9 +246,11 @@ def asked() -> None:
 @json_option
 def list_show(product_key: str, version: int, sample: bool, as_json: bool) -> None:
     """Print who is on the list, as CSV, and its hash."""
-    with installed() as parts, parts.database.transaction() as connection:
-        row = products.row_of(connection, product_key)
-        found = lists.of(connection, row.id, version)
+    with installed() as parts:
+        with parts.database.transaction() as connection:
+            row = products.row_of(connection, product_key)
+            found = lists.of(connection, row.id, version)
+            chosen = lists.sample(connection, row.id, version, SAMPLE)
         if found is None:
             raise Refused(
                 f"version {version} has no list",
@@ -257,12 +259,7 @@ def list_show(product_key: str, version: int, sample: bool, as_json: bool) -> No
         if as_json:
             print_json({"product": product_key} | asdict(found))
             return
-        listed = (
-            lists.sample(connection, row.id, version, SAMPLE)
-            if sample
-            else lists.everybody(connection, row.id, version)
-        )
-        for line in as_csv(listed):
+        for line in as_csv(chosen if sample else everybody(parts.database, row.id, version)):
             click.echo(line, nl=False)
     say(f"{found.people:,} people, hash {found.hash}")
 

@@ -3,7 +3,7 @@
 A list holds our own numbers and the reason, nothing that names a person.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -177,13 +177,3 @@ def sample(connection: Connection, product_id: int, version: int, many: int) -> 
         (product_id, version, many),
     )
     return [Entry(*row) for row in run.fetchall()]
-
-
-def everybody(
-    connection: Connection, product_id: int, version: int, batch: int = 2000
-) -> Iterator[Entry]:
-    """Give everybody on a list, a batch at a time."""
-    after = 0
-    while found := entries(connection, product_id, version, after, batch):
-        yield from found
-        after = found[-1].id

@@ -15,6 +15,8 @@ from app.errors import NotFound
 from app.store import tables
 from app.store.database import cursor
 
+HIGHEST = 2**31 - 1
+"""No number of a version is higher: what is asked for may be."""
 POLICY_LINES = (
     "policy_proposed",
     "policy_commented",
@@ -25,6 +27,7 @@ POLICY_LINES = (
     "policy_activated",
     "policy_withdrawn",
     "list_approved",
+    "list_dropped",
 )
 """The lines of history that tell the story of a version."""
 
@@ -90,9 +93,11 @@ def newest(connection: Connection, product_id: int) -> int:
 def version(connection: Connection, product_id: int, number: int) -> Version:
     """Give one version; NotFound where there is none."""
     table = tables.policy
-    row = connection.execute(
-        select(*_COLUMNS).where(table.c.product_id == product_id, table.c.version == number)
-    ).first()
+    row = None
+    if 0 < number <= HIGHEST:
+        row = connection.execute(
+            select(*_COLUMNS).where(table.c.product_id == product_id, table.c.version == number)
+        ).first()
     if row is None:
         raise NotFound(
             f"there is no version {number} of this policy", "`reconfirm policy show` lists them"
@@ -107,7 +112,7 @@ def versions(
     table = tables.policy
     statement = select(*_COLUMNS).where(table.c.product_id == product_id)
     if before is not None:
-        statement = statement.where(table.c.version < before)
+        statement = statement.where(table.c.version < max(0, min(before, HIGHEST)))
     rows = connection.execute(statement.order_by(table.c.version.desc()).limit(limit)).all()
     return _with_approvals(connection, product_id, rows)
 

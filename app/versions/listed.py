@@ -8,10 +8,26 @@ import io
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 
+from app.store import lists
+from app.store.database import Database
 from app.store.lists import Entry
 
 COLUMNS = tuple(each.name for each in fields(Entry) if each.name != "id")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def everybody(
+    database: Database, product_id: int, version: int, batch: int = 2000
+) -> Iterator[Entry]:
+    """Give everybody on a list; a transaction a batch, since who reads may be slow."""
+    after = 0
+    while True:
+        with database.transaction() as connection:
+            found = lists.entries(connection, product_id, version, after, batch)
+        if not found:
+            return
+        yield from found
+        after = found[-1].id
 
 
 def as_csv(entries: Iterable[Entry]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from app.clock import Clock
 from app.errors import Refused
 from app.links import Links
 from app.store.database import Database
+from app.versions import Versions
 from app.web.console.oidc import Provider
 from app.web.console.overview import Overviews
 from app.web.console.people import People
@@ -22,6 +23,7 @@ from app.web.console.queues import Queues
 from app.web.console.sessions import Needs, NotFromHere, Sessions, View
 from app.web.console.showing import failing, refused
 from app.web.console.signing_in import SigningIn
+from app.web.console.versions import VersionPages
 
 Route = tuple[str, str, View, Needs | None]
 """Method, path below /console, what answers, and what it wants of its caller; None: anybody."""
@@ -76,11 +78,13 @@ class Console:
     def _routes(self, sessions: Sessions) -> list[Route]:
         provider = self.access.provider(self.base_url)
         entry = SigningIn(self.database, self.clock, sessions, provider, self.access.keys)
+        versions = Versions.on(self.database, self.clock)
         return [
             *entry.routes(),
             *Overviews(self.database, self.clock).routes(),
             *People(self.database, self.clock).routes(),
             *Queues(self.database, self.clock, self.links).routes(),
+            *VersionPages(self.database, self.clock, versions).routes(),
         ]
 
     def _framed(self, response: Response) -> Response:

@@ -109,6 +109,7 @@ class Things:
     person: int
     effect: int
     message: int
+    version: int = 1
 
 
 @pytest.fixture
