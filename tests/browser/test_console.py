@@ -16,12 +16,13 @@ from werkzeug.serving import make_server
 
 from app.store import console as store
 from app.store import products
+from app.versions import Comment, Versions
 from app.web import create_app
 from app.web.console import Access
 from tests.app.web.console.conftest import message, parked
 from tests.browser.test_pages import Watched
 from tests.conftest import KEYS
-from tests.world import Town, row
+from tests.world import YEAR, Town, row
 
 WIDTHS = (360, 1440)
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
@@ -32,6 +33,10 @@ PAGES = {
     "overview_new": "/console/products/radio/",
     "people": f"{TV}/people",
     "person": f"{TV}/people/PERSON",
+    "policy": f"{TV}/policy",
+    "version": f"{TV}/policy/versions/2",
+    "version_first": f"{TV}/policy/versions/1",
+    "list": "/console/products/films/policy/versions/2",
     "reviews": f"{TV}/queues?queue=reviews",
     "unreachable": f"{TV}/queues?queue=unreachable",
     "parked": f"{TV}/queues?queue=parked",
@@ -95,7 +100,32 @@ def busy(town: Town) -> int:
             "guard",
             town.clock.now(),
         )
+    versions = Versions.on(town.database, town.clock)
+    shorter = YEAR | {"unused_after": "P6M", "segments": [{"when": {"country": ["FR"]}}]}
+    number = versions.propose("tv", shorter, "console:ann")
+    versions.comment("tv", number, Comment.NUMBERS_WANTED, "console:bob")
+    long_list(town)
     return town.id_of("sub_10")
+
+
+def long_list(town: Town) -> None:
+    """Let another product have a version that asks more people than one person may decide."""
+    films = Town.founded(town.database, town.clock, town.links, "films")
+    now = films.clock.now()
+    films.join(*(row(f"film_{each}", started_at="2024-03-01T00:00:00Z") for each in range(40)))
+    films.hear()
+    films.settle()
+    with films.database.transaction() as connection:
+        products.change(connection, films.product.id, {"approvals": 2, "name": "Films"})
+    versions = Versions.on(films.database, films.clock)
+    body = YEAR | {"never_used_after": "P3M", "pace": {}, "guards": {}}
+    number = versions.propose("films", body, "console:ann")
+    versions.approve("films", number, "console:bob")
+    versions.activate("films", number, "console:ann")
+    films.plan()
+    films.settle()
+    assert films.clock.now() == now
+    assert films.stages() == {}
 
 
 def let_in(town: Town, *roles: str) -> str:

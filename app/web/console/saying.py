@@ -40,6 +40,8 @@ def labels() -> dict[str, str]:
 
 def label(say: Said, name: str) -> str:
     """Give the name of a knob in the language of the page."""
+    if name == "when":
+        return str(say("version.when"))
     found = sentences(say.tongue.folder).get(f"knob.{name}")
     return found or labels().get(name, name.replace("_", " "))
 

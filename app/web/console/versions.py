@@ -155,7 +155,7 @@ class VersionPages:
             may=may,
             comments=list(Comment),
             soonest=self.clock.now() + timedelta(hours=1),
-            people=sorted(people),
+            first_step=_first_step(version),
         )
 
     def list_as_csv(self, product: str, number: int) -> Response:
@@ -275,6 +275,12 @@ def _may(
         lacks=lacks,
         own=own,
     )
+
+
+def _first_step(version: Version) -> int | None:
+    """Give how many are asked first, where a version begins with a number of people."""
+    first = read(version).pace.ramp[0]
+    return first if isinstance(first, int) else None
 
 
 def _role(product: str) -> Role:
