@@ -9,6 +9,7 @@ from app.clock import Clock
 from app.store import due, products, running, testclock
 from app.store.database import Database
 from app.store.running import BOOKS
+from app.versions.planning import Planner
 from app.world.billing import sandbox
 from jobs.billing import Books
 from jobs.hooks import Hooks
@@ -32,11 +33,21 @@ class Walker:
             sandbox.charge_due(connection, self.clock.now())
         total: Counter[str] = Counter()
         while True:
+            self._put_in_force()
             swept = sum((each.counts for each in sweep(self.database, self.clock)), Counter[str]())
             delivered = self.worker.until_idle() + self._tell() + self._keep_books()
             total += swept + delivered
             if not swept.total() and not delivered.total():
                 return total
+
+    def _put_in_force(self) -> None:
+        """Put versions in force whose time has come, and do the planning that follows."""
+        now, wall = self.clock.now(), self.clock.wall()
+        with self.database.transaction() as connection:
+            found = running.all_due(connection, now, wall)
+        for each in found:
+            if each.policy:
+                Planner(self.database, self.clock).work(each.key, lambda: True)
 
     def _tell(self) -> Counter[str]:
         """Tell endpoints what has happened, where any is to be told."""

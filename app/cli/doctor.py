@@ -11,7 +11,7 @@ from app.cli.installation import Installation, installed, print_json
 from app.errors import Refused
 from app.guards import in_words, is_stale
 from app.lifecycle.passing import acts_on_silence
-from app.store import counts, migrate, products, standing
+from app.store import counts, lists, migrate, products, standing, versions
 from app.store.products import Product
 from app.store.standing import Unconfirmed
 from app.world import billing
@@ -110,6 +110,7 @@ def _products(parts: Installation) -> Iterator[Finding]:
         yield _complete(each)
         yield from _signature(each)
         yield _policy(each)
+        yield from _waiting(parts, each)
         yield from _billing(parts, each)
         yield _feeds(parts, each, len(feeds[each.key]))
         yield from _counts(parts, each)
@@ -163,6 +164,22 @@ def _policy(product: Product) -> Finding:
         mend = f"reconfirm policy propose {product.key} FILE, then activate it"
         return Finding(what, well=False, says="none is in force, so nobody is asked", mend=mend)
     return Finding(what, well=True, says=f"version {product.policy_version} is in force")
+
+
+def _waiting(parts: Installation, product: Product) -> Iterator[Finding]:
+    """Find what of the policy waits for a person: a list to be read, a version that was put off."""
+    number = product.policy_version
+    with parts.database.transaction() as connection:
+        made = None if number is None else lists.of(connection, product.id, number)
+        put_off = versions.put_off_ones(connection, product.id)
+    if made is not None and made.waits:
+        says = f"{made.people:,} people are on a list that nobody has approved: nobody is asked"
+        mend = f"reconfirm policy list show {product.key} {number}"
+        yield Finding(f"list of {product.key}", well=False, says=says, mend=mend)
+    for one, why in put_off:
+        says = f"version {one} could not be put in force at its time: {why}"
+        mend = f"reconfirm policy activate {product.key} {one}, or withdraw it"
+        yield Finding(f"policy of {product.key}", well=False, says=says, mend=mend)
 
 
 def _billing(parts: Installation, product: Product) -> Iterator[Finding]:

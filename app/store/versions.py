@@ -162,6 +162,37 @@ def scheduled(connection: Connection, product_id: int) -> Version | None:
     return None if number is None else version(connection, product_id, number)
 
 
+def put_off_ones(connection: Connection, product_id: int) -> list[tuple[int, str]]:
+    """Give (version, code of why) of those that could not be put in force at their time."""
+    table = tables.policy
+    rows = connection.execute(
+        select(table.c.version, table.c.put_off)
+        .where(
+            table.c.product_id == product_id,
+            table.c.put_off.is_not(None),
+            table.c.withdrawn_at.is_(None),
+        )
+        .order_by(table.c.version)
+    )
+    return [(number, str(why)) for number, why in rows]
+
+
+def waiting(connection: Connection, product_id: int) -> list[int]:
+    """Give the versions that were never in force and were not withdrawn, oldest first."""
+    table = tables.policy
+    return list(
+        connection.scalars(
+            select(table.c.version)
+            .where(
+                table.c.product_id == product_id,
+                table.c.activated_at.is_(None),
+                table.c.withdrawn_at.is_(None),
+            )
+            .order_by(table.c.version)
+        )
+    )
+
+
 def told_of(connection: Connection, product_id: int, number: int) -> list[Line]:
     """Give the story of a version, oldest first."""
     run = cursor(connection)
