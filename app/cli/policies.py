@@ -12,10 +12,11 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from app.cli.actor import actor_option, json_option
 from app.cli.installation import Installation, installed, print_json, product_of, say
+from app.engine.trial import Trial
 from app.errors import Refused
 from app.policy import write
 from app.rows import RowRefused, moment
-from app.store import lists, plans, products
+from app.store import lists, plans, population, products
 from app.store import versions as store
 from app.versions import Comment, Versions, read, state_of
 from app.versions.difference import differences
@@ -103,6 +104,36 @@ def diff(product_key: str, version: int, other: int | None, as_json: bool) -> No
         click.echo(f"{each.path}: {json.dumps(each.before)} -> {json.dumps(each.after)}")
     if not changes:
         click.echo(f"version {version} says the same as version {against}")
+
+
+@policy.command("dry-run")
+@PRODUCT
+@VERSION
+@json_option
+def dry_run(product_key: str, version: int, as_json: bool) -> None:
+    """Say whom a version would ask today if it were in force, and why; nothing is written.
+
+    Pace, ramp, brakes and one ask a day for a customer are left out: they only spread the asks.
+    """
+    total = 0
+    people: list[dict[str, str]] = []
+    with installed() as parts:
+        with parts.database.transaction() as connection:
+            row = products.row_of(connection, product_key)
+            found = store.version(connection, row.id, version)
+        for seen in Trial(parts.database, product_key, read(found), parts.clock.now()).everybody():
+            total += len(seen.asked)
+            with parts.database.transaction() as connection:
+                names = population.external_ids(connection, [sid for sid, _ in seen.asked])
+            for sid, why in seen.asked:
+                if as_json:
+                    people.append({"subscription": names[sid], "why": why})
+                else:
+                    click.echo(f"{names[sid]}  {why}")
+    if as_json:
+        print_json({"product": product_key, "version": version, "asked": total, "people": people})
+    else:
+        click.echo(f"{product_key}: version {version} would ask {total:,}")
 
 
 # --- proposing ---------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 A list holds our own numbers and the reason, nothing that names a person.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -157,6 +157,17 @@ def entries(
     run.execute(
         f"select {_ENTRY} {_FROM} and l.subscription_id > %s order by l.subscription_id limit %s",
         (product_id, version, after, limit),
+    )
+    return [Entry(*row) for row in run.fetchall()]
+
+
+def as_entries(connection: Connection, why: Mapping[int, str]) -> Sequence[Entry]:
+    """Give subscriptions, by their number and why they would be asked, as a list has them."""
+    run = cursor(connection)
+    run.execute(
+        f"""select {_ENTRY} from unnest(%s::bigint[], %s::text[]) as l (subscription_id, why)
+            join subscription s on s.id = l.subscription_id order by s.id""",  # noqa: S608
+        (list(why), list(why.values())),
     )
     return [Entry(*row) for row in run.fetchall()]
 

@@ -13,9 +13,11 @@ from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.clock import Clock
+from app.engine.trial import Trial
 from app.lifecycle.case import Kind
-from app.store import lists, plans, products, pulse
+from app.store import cases, lists, plans, products, pulse
 from app.store import versions as store
+from app.store.cases import HistoryWrite
 from app.store.database import Database
 from app.store.products import Product
 from app.store.versions import Version
@@ -30,6 +32,10 @@ from app.web.console.showing import after, said, show
 VIEWER, EDITOR, APPROVER = Needs(), Needs(Role.EDITOR), Needs(Role.APPROVER)
 TO_ACTIVATE = Needs(Role.APPROVER, fresh=True)
 A_PAGE = 20
+LOOKED_AT = 5000
+"""So many subscriptions a dry run looks at for one page; the command looks at all."""
+SHOWN = 200
+HIGHEST = 2**63 - 1
 SAMPLE = 20
 CAME_OF_IT = {
     "found": pulse.ASKED,
@@ -92,6 +98,8 @@ class VersionPages:
         return [
             ("GET", "/products/<product>/policy", self.listed, VIEWER),
             ("GET", one, self.shown, VIEWER),
+            ("GET", f"{one}/dry-run", self.dry_run, VIEWER),
+            ("POST", f"{one}/dry-run", self.dry_run_read, EDITOR),
             ("POST", f"{one}/comment", self.comment, EDITOR),
             ("POST", f"{one}/withdraw", self.withdraw, EDITOR),
             ("POST", f"{one}/approve", self.approve, APPROVER),
@@ -170,7 +178,40 @@ class VersionPages:
         answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
         return answer
 
+    def dry_run(self, product: str, number: int) -> Response:
+        """Show whom a version would ask today, a range of subscriptions at a time."""
+        following = min(max(0, request.args.get("after", 0, int)), HIGHEST)
+        with self.database.transaction() as connection:
+            row = products.load(connection, product)
+            version = store.version(connection, row.id, number)
+        now = self.clock.now()
+        seen = Trial(self.database, product, read(version), now).a_range(following, LOOKED_AT)
+        why = dict(seen.asked) if seen else {}
+        with self.database.transaction() as connection:
+            entries = lists.as_entries(connection, dict(list(why.items())[:SHOWN]))
+        return show(
+            "dry_run",
+            here="policy",
+            product=row,
+            version=version,
+            forecast=self.versions.forecaster.forecast(product, read(version)).proposed,
+            seen=seen,
+            more=seen is not None and seen.looked_at >= LOOKED_AT,
+            entries=entries,
+            first=not following,
+            may_edit=_role(product) >= Role.EDITOR,
+        )
+
     # --- doing -----------------------------------------------------------------------------
+
+    def dry_run_read(self, product: str, number: int) -> AnyResponse:
+        """Note that somebody has read whom a version would ask."""
+        with self.database.transaction() as connection:
+            row = products.row_of(connection, product)
+            version = store.version(connection, row.id, number).version
+            line = HistoryWrite(None, None, "dry_run_read", "by_hand", version)
+            cases.insert_history(connection, row.id, self.clock.now(), here().actor, [line])
+        return _back(product, number, "noted")
 
     def comment(self, product: str, number: int) -> AnyResponse:
         """Say something of a version, as a code."""

@@ -33,6 +33,8 @@ ROUTES = {
     ("POST", "/console/products/<product>/people/<int:number>/reviewed"): "editor",
     ("GET", "/console/products/<product>/policy"): "viewer",
     ("GET", "/console/products/<product>/policy/versions/<int:number>"): "viewer",
+    ("GET", "/console/products/<product>/policy/versions/<int:number>/dry-run"): "viewer",
+    ("POST", "/console/products/<product>/policy/versions/<int:number>/dry-run"): "editor",
     ("POST", "/console/products/<product>/policy/versions/<int:number>/comment"): "editor",
     ("POST", "/console/products/<product>/policy/versions/<int:number>/withdraw"): "editor",
     ("POST", "/console/products/<product>/policy/versions/<int:number>/approve"): "approver",

@@ -202,6 +202,23 @@ def test_the_planning_that_follows_shows_how_far_it_is(desk: Desk) -> None:
     assert plan.share == 1.0
 
 
+def test_a_dry_run_names_whom_a_version_would_ask_that_is_not_in_force(desk: Desk) -> None:
+    crowd(desk, 12)
+    desk.town.use("s03")
+    number = proposed(desk)
+    who = desk.person("editor", name="bob")
+    page = who.get(one(number, "dry-run")).text
+    assert "In all 11 would be asked today." in page
+    assert "Of these 11 would be asked:" in page
+    assert ">s02</a>" in page
+    assert ">s03</a>" not in page
+    assert "Of these nobody would be asked." in who.get(one(1, "dry-run")).text
+    assert "Of these nobody" in who.get(one(number, "dry-run") + f"?after={10**18}").text
+    for odd in ("-1", "x", "9" * 30):
+        assert who.get(f"{one(number, 'dry-run')}?after={odd}").status_code == 200
+    assert desk.town.stages() == {}
+
+
 # --- the list ------------------------------------------------------------------------------
 
 
@@ -264,6 +281,7 @@ def test_every_deed_stands_in_history(desk: Desk) -> None:
     then = desk.town.clock.now() + timedelta(days=1)
     deeds: tuple[tuple[str, dict[str, str]], ...] = (
         (one(number, "list/renew"), {}),
+        (one(other, "dry-run"), {}),
         (one(other, "comment"), {"code": "looks_right"}),
         (one(other, "approve"), {}),
         (one(other, "schedule"), {"at": f"{then:%Y-%m-%dT%H:%M}"}),
