@@ -199,6 +199,8 @@ _WORDS = {
         + _LIFT,
     ),
 }
+CAUSES = frozenset(_WORDS) | {BY_HAND}
+"""All that a brake can be set for, as codes: each surface says them in its own words."""
 
 
 def in_words(brake: Brake) -> tuple[str, str]:

@@ -38,6 +38,7 @@ PLACES = {
     "deliver": "doing",
     "notice": "notices",
     "console-link": "entering",
+    "console": "entering",
     "clock": "clocks",
     "subject": "explaining",
     "doctor": "doctor",

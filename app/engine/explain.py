@@ -1,6 +1,11 @@
-"""Says of one subscription where it stands, what comes next, and what keeps it from coming."""
+"""Says of one subscription where it stands, what comes next, and what keeps it from coming.
 
-from dataclasses import dataclass
+What is said is a code and its facts, so that the console says it in the language of who reads;
+`next_step` and `blocked_by` are the same in English, for commands and the API.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
@@ -10,7 +15,7 @@ from sqlalchemy import Connection
 from app.engine.door import Batch
 from app.guards import is_stale
 from app.lifecycle import wake_at
-from app.lifecycle.case import Act, Case, Reach, Round, Stage, Subscription
+from app.lifecycle.case import Case, Reach, Round, Stage, Subscription
 from app.lifecycle.dates import ASKABLE, inactive_since, next_charge, peace_until, terms_for
 from app.lifecycle.passing import ACT_ON_SILENCE
 from app.store import cases, outbox, population, products, standing
@@ -18,16 +23,76 @@ from app.store.products import Product
 from app.world import billing
 from app.world.connector import CONFIRMED_WITHIN, Capabilities
 
+AHEAD = {
+    "erased_by_hand": (
+        "a person erases the data by hand: `reconfirm review list` says by which day"
+    ),
+    "looked_at": "is looked at again on {on:%Y-%m-%d}",
+    "never_asked": "nothing: is not to be asked",
+    "told_suspend": "billing is told to suspend",
+    "told_cancel": "billing is told to cancel",
+    "told_resume": "billing is told to resume",
+    "erased": "data is due to be erased on {on}",
+    "waits": "nothing: waits for the person",
+    "looks": "a person looks at the case; until then nothing follows from silence",
+    "handed_over": "the ask is handed over, or withdrawn after three days",
+    "silence": "silence counts from {at:%Y-%m-%d %H:%M} UTC",
+}
+"""What may come next, in English by its code."""
+BLOCKS = {
+    "brake": "the brake: {cause}, {why}",
+    "no_policy": "no policy is in force",
+    "feed_never": "no feed of usage has ever spoken",
+    "feed_silent": "the feed has been silent since {on}",
+    "status": "billing says {status}: nothing to ask about",
+    "no_charge": "nothing is charged",
+    "review": (
+        "a review was asked for on {at:%Y-%m-%d %H:%M} UTC: look at it, then"
+        " `reconfirm review done`"
+    ),
+    "erasure": (
+        "to be erased was asked for on {at:%Y-%m-%d %H:%M} UTC: erase it,"
+        " then `reconfirm review done`"
+    ),
+    "reach": "no notice reaches the person: {reach}",
+    "unconfirmed": (
+        "billing took {deed} on {at:%Y-%m-%d %H:%M} UTC and has not confirmed it: look"
+        " there how it stands, and let it tell us"
+    ),
+    "impossible": "billing ({billing}) cannot {deed}: nothing follows from silence",
+    "peace": "was asked before and is left in peace until {on}",
+    "not_told": "use has been told until {on} only",
+}
+"""What may keep it from coming, in English by its code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """Something to say: a code of AHEAD or BLOCKS, and the facts that it states."""
+
+    code: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Facts by name, the next step and what blocks it in words, the story, and its subject."""
+    """Facts by name, what comes next and what blocks it, the story, and its subject."""
 
     facts: dict[str, Any]
-    next_step: str
-    blocked_by: list[str]
+    ahead: Saying
+    blocks: list[Saying]
     story: list[dict[str, Any]]
     subscription: Subscription
+
+    @property
+    def next_step(self) -> str:
+        """What comes next, in English."""
+        return AHEAD[self.ahead.code].format(**self.ahead.facts)
+
+    @property
+    def blocked_by(self) -> list[str]:
+        """What keeps it from coming, in English."""
+        return [BLOCKS[each.code].format(**each.facts) for each in self.blocks]
 
 
 def explain(
@@ -99,72 +164,78 @@ def _waiting(rows: list[tuple[Any, ...]]) -> str | None:
     )
 
 
-def _next(case: Case, batch: Batch) -> str:
+def _next(case: Case, batch: Batch) -> Saying:
     """Say what comes next if nothing else happens."""
     current = case.round
     if current is not None and current.erase_at is not None and current.act is None:
-        return "a person erases the data by hand: `reconfirm review list` says by which day"
+        return Saying("erased_by_hand")
     if current is None or not current.open:
         due = batch.wake(case)
-        return f"is looked at again on {due:%Y-%m-%d}" if due else "nothing: is not to be asked"
+        return Saying("looked_at", {"on": due.date()}) if due else Saying("never_asked")
     if current.act is not None:
-        told = {Act.SUSPEND: "suspend", Act.CANCEL: "cancel", Act.RESUME: "resume"}[current.act]
-        return f"billing is told to {told}"
+        return Saying(f"told_{current.act}")
     if current.stage is Stage.ASKED:
         return _next_while_asked(current)
     if current.erase_on is not None:
-        return f"data is due to be erased on {current.erase_on}"
-    return "nothing: waits for the person"
+        return Saying("erased", {"on": current.erase_on})
+    return Saying("waits")
 
 
-def _next_while_asked(current: Round) -> str:
+def _next_while_asked(current: Round) -> Saying:
     if current.review_at is not None:
-        return "a person looks at the case; until then nothing follows from silence"
+        return Saying("looks")
     if current.asked_at is None or current.answer_by is None:
-        return "the ask is handed over, or withdrawn after three days"
-    return f"silence counts from {current.answer_by:%Y-%m-%d %H:%M} UTC"
+        return Saying("handed_over")
+    return Saying("silence", {"at": current.answer_by})
 
 
-def _blocks(connection: Connection, product: Product, case: Case, now: datetime) -> list[str]:
+def _blocks(connection: Connection, product: Product, case: Case, now: datetime) -> list[Saying]:
     """Say what keeps the next step from coming."""
-    subscription = case.subscription
     found = [
-        f"the brake: {each.cause}, {each.why}" for each in products.brakes(connection, product.id)
+        Saying("brake", {"cause": each.cause, "why": each.why})
+        for each in products.brakes(connection, product.id)
     ]
     if product.policy is None:
-        return [*found, "no policy is in force"]
-    if case.hearing.heard_until is None:
-        found.append("no feed of usage has ever spoken")
-    elif is_stale(product, now):
-        found.append(f"the feed has been silent since {case.hearing.heard_until}")
-    if subscription.status not in ASKABLE:
-        found.append(f"billing says {subscription.status}: nothing to ask about")
-    if subscription.amount <= 0:
-        found.append("nothing is charged")
-    if case.round is not None and case.round.review_at is not None:
-        found.append(
-            f"a review was asked for on {case.round.review_at:%Y-%m-%d %H:%M} UTC: look at it, then"
-            " `reconfirm review done`"
-        )
-    if case.round is not None and case.round.erase_at is not None:
-        found.append(
-            f"to be erased was asked for on {case.round.erase_at:%Y-%m-%d %H:%M} UTC: erase it,"
-            " then `reconfirm review done`"
-        )
+        return [*found, Saying("no_policy")]
+    found += _silent(case, product, now) + _not_askable(case) + _before_a_person(case)
     if case.reach is not Reach.OK:
-        found.append(f"no notice reaches the person: {case.reach}")
+        found.append(Saying("reach", {"reach": case.reach}))
     found += _unconfirmed(connection, product, case, now)
     return found + _impossible(case, product) + _unheard(case, product, now)
 
 
-def _unconfirmed(connection: Connection, product: Product, case: Case, now: datetime) -> list[str]:
+def _silent(case: Case, product: Product, now: datetime) -> list[Saying]:
+    if case.hearing.heard_until is None:
+        return [Saying("feed_never")]
+    stale = is_stale(product, now)
+    return [Saying("feed_silent", {"on": case.hearing.heard_until})] if stale else []
+
+
+def _not_askable(case: Case) -> list[Saying]:
+    found, subscription = [], case.subscription
+    if subscription.status not in ASKABLE:
+        found.append(Saying("status", {"status": subscription.status}))
+    if subscription.amount <= 0:
+        found.append(Saying("no_charge"))
+    return found
+
+
+def _before_a_person(case: Case) -> list[Saying]:
+    if case.round is None:
+        return []
+    waits = {"review": case.round.review_at, "erasure": case.round.erase_at}
+    return [Saying(code, {"at": at}) for code, at in waits.items() if at is not None]
+
+
+def _unconfirmed(
+    connection: Connection, product: Product, case: Case, now: datetime
+) -> list[Saying]:
     """Say that billing took an act and has not told of it since."""
     if _can(product).asked:
         return []
     sid, until = case.subscription.id, now - CONFIRMED_WITHIN
     return [
-        f"billing took {each.act} on {each.since:%Y-%m-%d %H:%M} UTC and has not confirmed it: look"
-        " there how it stands, and let it tell us"
+        Saying("unconfirmed", {"deed": each.act, "at": each.since})
         for each in standing.unconfirmed(connection, product.id, until, 1, sid)
     ]
 
@@ -173,7 +244,7 @@ def _can(product: Product) -> Capabilities:
     return billing.capabilities(product.billing, product.billing_settings)
 
 
-def _impossible(case: Case, product: Product) -> list[str]:
+def _impossible(case: Case, product: Product) -> list[Saying]:
     """Say that billing cannot do what silence is to come to."""
     policy = product.policies.get(case.round.version) if case.round and case.round.open else None
     policy = policy or product.policy
@@ -182,19 +253,19 @@ def _impossible(case: Case, product: Product) -> list[str]:
     act = ACT_ON_SILENCE.get(terms_for(case, policy).on_no_answer)
     if act is None or act in _can(product).acts:
         return []
-    return [f"billing ({product.billing}) cannot {act}: nothing follows from silence"]
+    return [Saying("impossible", {"billing": product.billing, "deed": act})]
 
 
-def _unheard(case: Case, product: Product, now: datetime) -> list[str]:
+def _unheard(case: Case, product: Product, now: datetime) -> list[Saying]:
     policy = product.policy
     if policy is None or case.stage is not Stage.ACTIVE:
         return []
     found = []
     peace = peace_until(case, terms_for(case, policy))
     if peace is not None and peace > now.date():
-        found.append(f"was asked before and is left in peace until {peace}")
+        found.append(Saying("peace", {"on": peace}))
     everything = replace(case, hearing=replace(case.hearing, heard_until=date.max))
     due = wake_at(everything, policy, now)
     if due is not None and due <= now and wake_at(case, policy, now) is None:
-        found.append(f"use has been told until {case.hearing.heard_until} only")
+        found.append(Saying("not_told", {"on": case.hearing.heard_until}))
     return found

@@ -34,6 +34,17 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedIn:
+    """Somebody who is signed in: in how many browsers, since when, and when last seen."""
+
+    name: str
+    roles: list[str]
+    sessions: int
+    since: datetime
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
     """A one-time link that still holds: the name it was made for, and the roles it gives."""
 
@@ -141,6 +152,34 @@ def speak(connection: Connection, digest: bytes, language: str) -> None:
 def end(connection: Connection, digest: bytes) -> None:
     """End one session."""
     cursor(connection).execute("delete from console_session where hash = %s", (digest,))
+
+
+def signed_in(connection: Connection, wall: datetime) -> list[SignedIn]:
+    """Give everybody who has a live session, by name."""
+    run = cursor(connection)
+    run.row_factory = class_row(SignedIn)
+    run.execute(
+        """select p.name, p.roles, count(*) as sessions, min(s.began_at) as since,
+                  max(s.seen_at) as seen_at
+           from console_session s join console_person p on p.id = s.person_id
+           where s.seen_at > %s and s.began_at > %s group by p.id order by p.name""",
+        (wall - IDLE, wall - LONGEST),
+    )
+    return run.fetchall()
+
+
+def end_all(connection: Connection, wall: datetime, name: str | None = None) -> list[str]:
+    """End every session of one person, or (None) of everybody; give who was signed in, by name."""
+    run = cursor(connection)
+    run.execute(
+        """with ended as (
+               delete from console_session s using console_person p
+               where p.id = s.person_id and (p.name = %(name)s or %(name)s::text is null)
+               returning p.name, s.seen_at > %(idle)s and s.began_at > %(longest)s as live)
+           select distinct name from ended where live order by name""",
+        {"name": name, "idle": wall - IDLE, "longest": wall - LONGEST},
+    )
+    return [each for (each,) in run.fetchall()]
 
 
 # --- one-time links ------------------------------------------------------------------------

@@ -27,8 +27,10 @@ from tests.world import YEAR, Town, row
 WIDTHS = (360, 1440)
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 TV = "/console/products/tv"
+QUEUES = ("reviews", "unreachable", "parked", "inbox")
 PAGES = {
     "products": "/console/",
+    "sessions": "/console/sessions",
     "overview": f"{TV}/",
     "overview_new": "/console/products/radio/",
     "people": f"{TV}/people",
@@ -182,6 +184,24 @@ def test_every_page(served: Served, town: Town, chromium: Browser, pictures: Pat
                 judge(with_cookie, url)
                 with_cookie.context.close()
     assert town.stage("sub_1") == "active"
+
+
+def test_a_narrow_page_has_room_for_french(
+    served: Served, town: Town, chromium: Browser, pictures: Path | None
+) -> None:
+    with town.database.transaction() as connection:
+        store.speak(connection, hashlib.sha256(served.cookie.encode()).digest(), "fr")
+    for name in ("overview", "person", *QUEUES, "sessions"):
+        watched = Watched(chromium, min(WIDTHS), "dark")
+        enters(watched, served)
+        url = f"{served.address}{served.path(name)}"
+        watched.page.goto(url)
+        assert watched.page.evaluate("document.documentElement.lang") == "fr"
+        if pictures is not None:
+            path = pictures / f"console_{name}-{min(WIDTHS)}-fr.png"
+            watched.page.screenshot(path=path, full_page=True)
+        judge(watched, url)
+        watched.context.close()
 
 
 def test_signing_in_finding_and_acting_with_the_keyboard(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from shlex import quote
 from threading import Event, Thread
 from typing import Any
 
@@ -11,13 +12,17 @@ from waitress.server import create_server
 from app.cli.demo.funnel import FUNNEL
 from app.cli.demo.story import Mail, Story
 from app.cli.demo.town import KEY
-from app.cli.installation import say
+from app.cli.entering import link_for
+from app.cli.installation import Installation, say
+from app.settings import PREFIX
 from app.web.lookout import Window
 from app.world.mail.say import money
 
 A_SECOND = 1.0
 A_MINUTE = timedelta(minutes=1)
 LINE = "─" * 72
+WHO = "demo"
+"""Who comes by the link into the console, as history names them."""
 SHOWN = ("ask", "suspended", "kept")
 
 
@@ -49,7 +54,21 @@ def serve(
     Thread(target=server.run, name="window", daemon=True).start()
     say(f"Look around:   http://{bind[0]}:{bind[1]}/   the year, and everybody's story")
     say(f"The mailbox:   {base}/mailbox   every notice that was sent")
+    say(f"The console:   {_way_in(service)}   lets you in as admin, once, within ten minutes")
     say(f"The service:   {base}/docs   its pages, webhooks and API")
-    say("A minute passes there each second. End with Ctrl-C.")
+    say("A minute passes there each second. End with Ctrl-C. Another link into the console:")
+    say(f"  {_another_link(service)}")
     while not stopping.wait(A_SECOND):
         story.pass_time(A_MINUTE, A_MINUTE)
+
+
+def _way_in(service: Installation) -> str:
+    return link_for(service, WHO, "admin", None, f"cli:{WHO}")
+
+
+def _another_link(service: Installation) -> str:
+    """Give the command that makes a link into this very service, from any folder."""
+    given = service.settings
+    around = {"CLOCK": given.clock, "BIND": given.bind, "DATA_DIR": str(given.data_dir.resolve())}
+    named = " ".join(f"{PREFIX}{name}={quote(text)}" for name, text in around.items())
+    return f"{named} reconfirm console-link --name {WHO}"

@@ -16,6 +16,7 @@ from app.errors import Refused
 from app.links import Links
 from app.store.database import Database
 from app.versions import Versions
+from app.web.console.attendance import Attendance
 from app.web.console.oidc import Provider
 from app.web.console.overview import Overviews
 from app.web.console.people import People
@@ -81,6 +82,7 @@ class Console:
         versions = Versions.on(self.database, self.clock)
         return [
             *entry.routes(),
+            *Attendance(self.database, self.clock).routes(),
             *Overviews(self.database, self.clock).routes(),
             *People(self.database, self.clock).routes(),
             *Queues(self.database, self.clock, self.links).routes(),

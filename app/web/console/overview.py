@@ -15,24 +15,18 @@ from app.store import cases, overview, pace, products
 from app.store.cases import HistoryWrite
 from app.store.database import Database
 from app.store.overview import Standing, Worth
-from app.store.products import Brake, Product
+from app.store.products import Product
 from app.web.console.curves import Curve, drawn
 from app.web.console.roles import Role
+from app.web.console.sayings import PAUSED, stopped
 from app.web.console.sessions import Needs, View, here
-from app.web.console.showing import after, show
+from app.web.console.showing import after, said, show
 
 VIEWER, EDITOR = Needs(), Needs(Role.EDITOR)
 TO_LIFT = Needs(Role.EDITOR, fresh=True)
 PERIODS = {"30": 30, "90": 90, "365": 365}
 """The periods offered, in days until today."""
 LONGEST = timedelta(days=3660)
-PAUSED = {
-    "looking_into_numbers": "console: looking into the numbers",
-    "usage_feed_in_doubt": "console: the usage feed is in doubt",
-    "wording_in_doubt": "console: the wording is in doubt",
-    "other": "console: for another reason",
-}
-"""Why somebody stops a product, as a code, and what the brake then says."""
 LIFTED = ("looked_into", "mended", "false_alarm", "other")
 
 
@@ -63,16 +57,6 @@ class FunnelStep:
     many: int
     share: float
     worth: list[Worth] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """A brake in words: what it says, what to do, since when, and whether it can be lifted here."""
-
-    brake: Brake
-    says: str
-    mend: str
-    ours: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +102,10 @@ class Overviews:
         with self.database.transaction() as connection:
             found = [each for each in products.named(connection) if here().roles.on(each.key)]
             stopped = {each.product for each in products.brakes(connection)}
-        return show("products", here="products", products=found, stopped=stopped)
+        admin = here().roles.everywhere is Role.ADMIN
+        return show(
+            "products", here="products", products=found, stopped=stopped, may_sign_out=admin
+        )
 
     def overview(self, product: str) -> Response:
         """Show how a product stands."""
@@ -141,7 +128,7 @@ class Overviews:
             periods=PERIODS,
             steps=self._funnel(found, counts, span),
             curve=drawn(points, found.policy, now.date()),
-            brakes=[_stopped(each) for each in brakes],
+            brakes=[stopped(said(), each) for each in brakes],
             pacing=pacing,
             stale=guards.is_stale(found, now),
             may_edit=_may(product, Role.EDITOR),
@@ -246,11 +233,6 @@ def _chosen(codes: Collection[str]) -> str:
     """Give the code of a form; what is none of the offered ones counts as another reason."""
     given = request.form.get("why", "")
     return given if given in codes else "other"
-
-
-def _stopped(brake: Brake) -> Stopped:
-    says, mend = guards.in_words(brake)
-    return Stopped(brake, says, mend, ours=brake.product is not None)
 
 
 def _checks(product: Product, standing: Standing) -> list[Check]:

@@ -1,12 +1,12 @@
 """One person's subscription: found by an exact id or address, its story, and acting for them.
 
-Looking somebody up is noted in history. An address is shown with most of it left out: whoever
+Looking somebody up is noted in history, and so is opening their page: once an hour for each who
+does, so that a reload adds nothing. An address is shown with most of it left out: whoever
 helps somebody on the phone can compare it, and nobody can collect them here.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
 
 from flask import Response, request
 from sqlalchemy import Connection
@@ -18,19 +18,23 @@ from app.engine import reviews as engine
 from app.engine.door import apply_in
 from app.engine.explain import Explanation, explain
 from app.errors import Conflict
+from app.lifecycle.answers import LIVING
 from app.lifecycle.case import Answer, AskReview, Concern, Finding, Verdict, Word
 from app.store import cases, evidence, outbox, population, products, queues, reading, reviews
 from app.store.cases import HistoryWrite
 from app.store.database import Database
 from app.store.evidence import Shown
 from app.web.console.roles import Role
+from app.web.console.sayings import ahead, blocked
 from app.web.console.sessions import Needs, View, here
-from app.web.console.showing import after, show
+from app.web.console.showing import after, said, show
 from app.world.mail.draft import Draft
 from app.world.mail.wording import again, same_templates
 
 VIEWER, EDITOR = Needs(), Needs(Role.EDITOR)
-WORDS = {"keep": Word.KEEP, "resume": Word.RESUME}
+WORDS = {"keep": Word.KEEP, "resume": Word.RESUME, "stop": Word.CANCEL}
+OPENED = "person_opened"
+NOTED_EVERY = timedelta(hours=1)
 ASKED_BY = ("phone", "mail", "chat", "in_person")
 """How somebody told us what we now do for them."""
 DONE = frozenset({Verdict.APPLIED, Verdict.UNCHANGED})
@@ -123,6 +127,7 @@ class People:
             letters = [_letter(each) for each in evidence.of_subscription(connection, number)]
             effects = [Waiting(*each) for each in outbox.of_subscription(connection, number)]
             review = reviews.open_of(connection, row.id, number)
+            self._note_opening(connection, row.id, number, told)
         mine = here().roles.on(product)
         return show(
             "person",
@@ -130,6 +135,8 @@ class People:
             product=row,
             number=number,
             told=told,
+            ahead=ahead(said(), told.ahead),
+            blocks=[blocked(said(), each) for each in told.blocks],
             name=address.external_id,
             address=masked(address.email),
             letters=letters,
@@ -141,16 +148,25 @@ class People:
             findings=list(Finding),
         )
 
+    def _note_opening(
+        self, connection: Connection, product_id: int, number: int, told: Explanation
+    ) -> None:
+        now, actor = self.clock.now(), here().actor
+        lately = [each for each in told.story if now - each["at"] < NOTED_EVERY]
+        if not any(each["what"] == OPENED and each["actor"] == actor for each in lately):
+            line = HistoryWrite(number, None, OPENED, "by_number", None)
+            cases.insert_history(connection, product_id, now, actor, [line])
+
     # --- doing -----------------------------------------------------------------------------
 
     def act(self, product: str, number: int) -> AnyResponse:
-        """Keep or resume for somebody who told us so, through the door that they go through."""
+        """Keep, resume or stop for somebody who told us so, through the door they go through."""
         word, how = request.form.get("answer", ""), request.form.get("why", "")
         if word not in WORDS or how not in ASKED_BY:
             raise BadRequest
         verdict = self._apply(product, number, Answer(WORDS[word], None, "app"), f"{word}_{how}")
         if verdict not in DONE:
-            raise Conflict(f"nothing was done: {verdict}".replace("_", " "))
+            raise _refusal(verdict)
         return after(f"/console/products/{product}/people/{number}", word)
 
     def _apply(self, product: str, number: int, event: Answer, why: str) -> Verdict:
@@ -177,11 +193,11 @@ class People:
             _check(connection, row.id, number)
             case = cases.read(connection, row.id, [number], row.hearing, lock=False)[number]
         if case.round is None:
-            raise Conflict("nothing has been asked of them, so there is nothing to look at")
+            raise _refusal("never_asked")
         event = AskReview(case.round.number, Concern(concern))
         reply = engine.ask(self.database, self.clock, product, number, event, here().actor)
         if reply.verdict not in DONE:
-            raise Conflict(f"nothing was done: {reply.verdict}".replace("_", " "))
+            raise _refusal(reply.verdict)
         return after(f"/console/products/{product}/people/{number}", "review_asked")
 
     def reviewed(self, product: str, number: int) -> AnyResponse:
@@ -194,7 +210,7 @@ class People:
             _check(connection, row.id, number)
             review = reviews.open_of(connection, row.id, number)
         if review is None:
-            raise Conflict("somebody else has finished this")
+            raise _refusal("finished")
         engine.finish(self.database, self.clock, product, review.id, Finding(finding), here().actor)
         return after(f"/console/products/{product}/people/{number}", "reviewed")
 
@@ -230,13 +246,23 @@ def _letter(each: Shown) -> Letter:
     )
 
 
+def _refusal(why: str) -> Conflict:
+    """Say in the language of the page why nothing was done."""
+    return Conflict(str(said().code("refusal", why)))
+
+
 def _acts(told: Explanation) -> list[str]:
     """Give what may be done for somebody who says so, by where they stand."""
-    stage: Any = told.facts["stage"]
-    outcome: Any = told.facts.get("outcome")
-    if stage == "asked" or (stage == "active" and outcome in ("unreachable", "expired")):
-        return ["keep"]
-    return ["resume"] if stage in ("suspended", "canceled") else []
+    stage, outcome = told.facts["stage"], told.facts.get("outcome")
+    stopping = told.facts.get("word") == "cancel"
+    if stage == "active":
+        again = ["keep"] if outcome in ("unreachable", "expired") else []
+        return again + (["stop"] if told.subscription.status in LIVING else [])
+    if stage == "asked":
+        return ["keep"] if stopping else ["keep", "stop"]
+    if stage == "suspended":
+        return ["resume"] if stopping else ["resume", "stop"]
+    return ["resume"] if stage == "canceled" else []
 
 
 def masked(address: str) -> str:

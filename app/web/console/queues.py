@@ -20,7 +20,7 @@ from app.store.cases import HistoryWrite
 from app.store.database import Database
 from app.web.console.roles import Role
 from app.web.console.sessions import Needs, View, here
-from app.web.console.showing import after, show
+from app.web.console.showing import after, said, show
 
 VIEWER, EDITOR = Needs(), Needs(Role.EDITOR)
 NAMES = ("reviews", "unreachable", "parked", "inbox")
@@ -82,7 +82,7 @@ class Queues:
             row = products.row_of(connection, product)
             found = queues.retry(connection, row.id, number, now)
             if found is None:
-                raise Conflict("it is not parked any more, or may not be tried again")
+                raise Conflict(str(said()("refusal.not_parked")))
             line = HistoryWrite(found.subscription_id, None, "effect_retried", found.kind, None)
             cases.insert_history(connection, row.id, now, actor, [line])
         return self._back(product, "parked", "retried")

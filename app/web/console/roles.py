@@ -52,6 +52,11 @@ class Roles:
         return max((each for each in found if each is not None), default=None)
 
     @property
+    def everywhere(self) -> Role | None:
+        """The role on all products, present and to come; None where there is none."""
+        return self.by_product.get(EVERYWHERE)
+
+    @property
     def anywhere(self) -> bool:
         """Whether there is any role at all."""
         return bool(self.by_product)

@@ -51,7 +51,10 @@ class Present:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a page wants of who calls it: a role, on the product it names; whether proved lately."""
+    """What a page wants of who calls it: a role, on the product it names; whether proved lately.
+
+    Of a page that is of no product a viewer is whoever has any role; more is wanted everywhere.
+    """
 
     role: Role = Role.VIEWER
     product: bool = True
@@ -194,16 +197,26 @@ def _check_token(who: Present) -> None:
 def _check_role(who: Present, needs: Needs, values: dict[str, object]) -> None:
     """Raise NotFound on products that do not exist for them, Forbidden where their role is small.
 
-    A page that is of no product is for everybody who has any role.
+    A page that is of no product is for everybody who has any role, or wants a role on all of them.
     """
     if not needs.product:
-        if not who.roles.anywhere:
-            raise Forbidden
+        _check_everywhere(who, needs.role)
         return
     role = who.roles.on(str(values["product"]))
     if role is None:
         raise NotFound
     if role < needs.role:
+        raise Forbidden
+
+
+def _check_everywhere(who: Present, least: Role) -> None:
+    """Raise Forbidden on those who have no role at all, or less than this one on all products."""
+    everywhere = who.roles.everywhere
+    if least is Role.VIEWER:
+        allowed = who.roles.anywhere
+    else:
+        allowed = everywhere is not None and everywhere >= least
+    if not allowed:
         raise Forbidden
 
 

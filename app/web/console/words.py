@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 
@@ -75,6 +76,10 @@ class Said:
     def share(self, part: int, of: int) -> str:
         """Give a share in percent, to a tenth: `4.2%`."""
         return str(format_percent(part / of if of else 0, "#,##0.#%", locale=self._locale))
+
+    def percent(self, value: Decimal) -> str:
+        """Give a limit in percent, to its last digit: `0.05%`."""
+        return str(format_percent(value / 100, "#,##0.######%", locale=self._locale))
 
     def money(self, minor: int, currency: str) -> str:
         """Give an amount of minor units with its currency."""

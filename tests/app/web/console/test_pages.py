@@ -10,16 +10,17 @@ import psycopg
 import pytest
 from sqlalchemy import text, update
 
-from app.lifecycle.case import AskReview, Concern
+from app.lifecycle.case import AskReview, Concern, Verdict
 from app.store import overview, products, tables
 from app.store.database import Database
+from app.web.console.people import ASKED_BY, DONE, WORDS
 from app.web.console.words import FOLDER, languages, sentences
 from app.web.words import names_in
 from tests.app.web.console.conftest import BASE, ORIGIN, Desk, Things, message, parked
 from tests.world import Town, row
 
 TV = "/console/products/tv"
-PAGES = (f"{TV}/", f"{TV}/people", f"{TV}/queues", "/console/")
+PAGES = (f"{TV}/", f"{TV}/people", f"{TV}/queues", "/console/", "/console/sessions")
 QUEUES = ("reviews", "unreachable", "parked", "inbox")
 LARGEST = 100_000
 
@@ -132,11 +133,37 @@ def test_one_finds_people_by_exactly_their_id_or_address(desk: Desk) -> None:
     assert len(did) == 4 + 7
 
 
+def opened(desk: Desk) -> list[str]:
+    return [
+        who for what, why, who in desk.audited() if (what, why) == ("person_opened", "by_number")
+    ]
+
+
+def test_opening_somebody_is_noted_once_an_hour_for_each_who_does(desk: Desk) -> None:
+    desk.town.join(row("a"), row("b"))
+    eve = desk.person("viewer", name="eve")
+    for _ in range(3):
+        eve.get(person(desk, "a"))
+        desk.town.clock.advance(timedelta(minutes=19))
+    assert opened(desk) == ["console:eve"]
+    desk.person("viewer", name="bob").get(person(desk, "a"))
+    eve.get(person(desk, "b"))
+    assert opened(desk) == ["console:eve", "console:bob", "console:eve"]
+    desk.town.clock.advance(timedelta(minutes=3))
+    page = eve.get(person(desk, "a")).text
+    assert opened(desk)[3:] == ["console:eve"]
+    assert "Opened in the console" in page
+    desk.person("radio:viewer", name="tom").get(person(desk, "a"))
+    desk.stranger().get(person(desk, "a"))
+    assert eve.get(f"{TV}/people/999999").status_code == 404
+    assert len(opened(desk)) == 4, "who saw nothing opened nothing"
+
+
 def test_a_person_is_told_in_words_with_every_notice(desk: Desk) -> None:
     asked(desk.town, "a")
     page = desk.person("viewer").get(person(desk, "a")).text
     assert "asked, and has not answered" in page
-    assert "silence counts from" in page
+    assert "Silence counts from" in page
     assert "Found unused: a round begins" in page
     assert "Asked by mail" in page
     assert "never used" in page
@@ -197,6 +224,105 @@ def test_an_editor_resumes_for_somebody(desk: Desk) -> None:
     assert desk.town.acts("a") == ["suspend", "resume"]
 
 
+def offered(page: str) -> list[str]:
+    return re.findall(r'<button name="answer" value="([a-z]+)"', page)
+
+
+def test_an_editor_stops_for_somebody_who_was_asked(desk: Desk) -> None:
+    asked(desk.town, "a")
+    who, path = desk.person("tv:editor", name="eve"), f"{person(desk, 'a')}/act"
+    assert offered(who.get(person(desk, "a")).text) == ["keep", "stop"]
+    for _ in range(2):
+        assert who.post(path, answer="stop", why="phone").location.endswith("so=stop")
+        desk.town.clock.advance(timedelta(seconds=3))
+    page = who.get(f"{person(desk, 'a')}?so=stop").text
+    assert offered(page) == ["keep"]
+    assert "Billing is told to cancel." in page
+    assert "stop, by phone" in page
+    desk.town.settle()
+    assert desk.town.acts("a") == [], "it rests"
+    desk.town.clock.advance(timedelta(minutes=10) - timedelta(seconds=6))
+    desk.town.settle()
+    assert desk.town.acts("a") == ["cancel"], "a second click neither adds to it nor puts it off"
+    assert desk.town.stage("a") == "canceled"
+    assert offered(who.get(person(desk, "a")).text) == ["resume"]
+    assert ("cancel_recorded", "said_by_app", "console:eve") in desk.audited()
+    assert ("acted_for_them", "stop_phone", "console:eve") in desk.audited()
+
+
+def test_an_editor_stops_for_somebody_whom_nobody_asked(desk: Desk) -> None:
+    desk.town.join(row("a"))
+    who = desk.person("editor")
+    assert offered(who.get(person(desk, "a")).text) == ["stop"]
+    for _ in range(2):
+        assert who.post(f"{person(desk, 'a')}/act", answer="stop", why="mail").status_code == 303
+    case = desk.town.case("a").round
+    assert case is not None
+    assert (case.number, case.why, case.word) == (1, "own_cancel", "cancel")
+    desk.town.clock.advance(timedelta(minutes=10))
+    desk.town.settle()
+    assert desk.town.acts("a") == ["cancel"]
+
+
+def test_an_editor_stops_what_was_suspended(desk: Desk) -> None:
+    asked(desk.town, "a")
+    desk.town.days_pass(32)
+    who = desk.person("editor")
+    assert offered(who.get(person(desk, "a")).text) == ["resume", "stop"]
+    who.post(f"{person(desk, 'a')}/act", answer="stop", why="in_person")
+    assert offered(who.get(person(desk, "a")).text) == ["resume"]
+    desk.town.clock.advance(timedelta(minutes=10))
+    desk.town.settle()
+    assert desk.town.acts("a") == ["suspend", "cancel"]
+
+
+def test_a_stop_that_is_kept_within_ten_minutes_never_reaches_billing(desk: Desk) -> None:
+    asked(desk.town, "a")
+    who, path = desk.person("editor"), f"{person(desk, 'a')}/act"
+    who.post(path, answer="stop", why="phone")
+    desk.town.clock.advance(timedelta(minutes=5))
+    assert who.post(path, answer="keep", why="phone").status_code == 303
+    desk.town.days_pass(40)
+    assert desk.town.acts("a") == []
+    assert desk.town.stage("a") == "active"
+
+
+def test_two_buttons_within_ten_seconds_are_believed_neither(desk: Desk) -> None:
+    asked(desk.town, "a")
+    who, path = desk.person("editor"), f"{person(desk, 'a')}/act"
+    who.post("/console/language", language="fr")
+    who.post(path, answer="stop", why="phone")
+    desk.town.clock.advance(timedelta(seconds=5))
+    answer = who.post(path, answer="keep", why="phone")
+    assert answer.status_code == 409
+    assert "contraires sont venues en dix secondes" in answer.text
+    assert desk.town.stage("a") == "asked"
+    assert offered(who.get(person(desk, "a")).text) == ["keep", "stop"]
+    done = [why for what, why, _ in desk.audited() if what == "acted_for_them"]
+    assert done == ["stop_phone"]
+
+
+def test_what_has_ended_at_billing_is_not_stopped(desk: Desk) -> None:
+    desk.town.join(row("a", status="canceled"))
+    who = desk.person("editor")
+    page = who.get(person(desk, "a")).text
+    assert offered(page) == []
+    assert "there is nothing to do for them" in page
+    answer = who.post(f"{person(desk, 'a')}/act", answer="stop", why="phone")
+    assert answer.status_code == 409
+    assert "That has come to its end already." in answer.text
+    assert desk.town.case("a").round is None
+
+
+def test_every_act_has_its_words_in_every_language() -> None:
+    refusals = set(Verdict) - DONE - {Verdict.GO, Verdict.CHECK, Verdict.VOID, Verdict.WAIT}
+    wanted = {f"why.{word}_{how}" for word in WORDS for how in ASKED_BY}
+    wanted |= {f"{section}.{word}" for word in WORDS for section in ("act", "so")}
+    wanted |= {f"refusal.{each}" for each in refusals}
+    for language in languages():
+        assert wanted - set(sentences(language)) == set(), language
+
+
 @pytest.mark.parametrize(
     "form",
     [
@@ -238,6 +364,7 @@ def test_a_case_is_put_before_a_person_and_looked_at(desk: Desk) -> None:
     assert "Nothing waits here." in who.get(f"{TV}/queues").text
     assert [line[:2] for line in desk.audited()] == [
         ("review_asked", "wrong_charge"),
+        ("person_opened", "by_number"),
         ("reviewed", "put_right"),
     ]
 
@@ -254,7 +381,7 @@ def test_pausing_and_lifting(desk: Desk) -> None:
     who = desk.person("editor", name="eve")
     who.post(f"{TV}/pause", why="usage_feed_in_doubt")
     page = who.get(f"{TV}/?so=paused").text
-    assert "Console: the usage feed is in doubt" in page
+    assert "<p>The usage feed is in doubt</p>" in page
     assert "by console:eve" in page
     assert "Paused." in page
     who.post(f"{TV}/lift", why="mended")
@@ -386,8 +513,10 @@ def test_every_deed_stands_in_history(desk: Desk, things: Things) -> None:
             f"{TV}/queues/unreachable/{things.person}",
             {},
         ),
+        "/console/sessions/end": ("/console/sessions/end", {"name": "mallory"}),
         "/console/sign-out": ("/console/sign-out", {}),
     }
+    desk.person("viewer", name="mallory")
     routes = {
         rule.rule
         for rule in desk.app.url_map.iter_rules()
@@ -436,6 +565,7 @@ def test_a_form_without_its_token_or_from_elsewhere_does_nothing(desk: Desk) -> 
 
 def test_get_and_head_change_nothing(desk: Desk, things: Things, everything: Any) -> None:
     who = desk.person("admin")
+    who.get(f"{TV}/people/{things.person}")  # noted once, and then not for an hour
     before = everything()
     for path in (*PAGES, f"{TV}/people/{things.person}", f"{TV}/curve.csv", "/console/again"):
         assert who.get(path).status_code == 200
@@ -543,6 +673,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 MOST = {
     "/console/": 3,
+    "/console/sessions": 3,
     f"{TV}/": 14,
     f"{TV}/curve.csv": 5,
     f"{TV}/people": 5,

@@ -9,7 +9,7 @@ from app.web.console.oidc import _listed
 from app.web.console.roles import Role, Roles
 from tests.app.web.console.conftest import Desk, Things
 
-ANYBODY, ANY_ROLE = "anybody", "any role"
+ANYBODY, ANY_ROLE, ADMIN_EVERYWHERE = "anybody", "any role", "admin everywhere"
 ROUTES = {
     ("GET", "/console/sign-in"): ANYBODY,
     ("GET", "/console/sign-in/start"): ANYBODY,
@@ -20,6 +20,8 @@ ROUTES = {
     ("POST", "/console/sign-out"): ANY_ROLE,
     ("POST", "/console/language"): ANY_ROLE,
     ("GET", "/console/"): ANY_ROLE,
+    ("GET", "/console/sessions"): ADMIN_EVERYWHERE,
+    ("POST", "/console/sessions/end"): ADMIN_EVERYWHERE,
     ("GET", "/console/products/<product>/"): "viewer",
     ("GET", "/console/products/<product>/curve.csv"): "viewer",
     ("POST", "/console/products/<product>/pause"): "editor",
@@ -72,8 +74,9 @@ def expected(path: str, method: str, caller: str) -> set[int] | None:
         return None
     if caller == "stranger":
         return {HTTPStatus.SEE_OTHER if method == "GET" else HTTPStatus.UNAUTHORIZED}
-    if least == ANY_ROLE:
-        return {HTTPStatus.FORBIDDEN} if caller == "roleless" else None
+    if least in (ANY_ROLE, ADMIN_EVERYWHERE):
+        may = caller != "roleless" if least == ANY_ROLE else caller == "admin"
+        return None if may else {HTTPStatus.FORBIDDEN}
     product, _, role = caller.rpartition(":")
     if caller == "roleless" or product == "radio":
         return {HTTPStatus.NOT_FOUND}
