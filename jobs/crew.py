@@ -17,9 +17,10 @@ import dramatiq
 from app import log
 from app.clock import Clock
 from app.lifecycle.case import Lane
+from app.runs import Runs
 from app.store import running
 from app.store.database import Database
-from app.store.running import BOOKS, EVERYTHING, JOBS, POLICY, SWEEP, WEBHOOKS, Run
+from app.store.running import BOOKS, EVERYTHING, JOBS, POLICY, SWEEP, UNDO, WEBHOOKS, Run
 from app.versions.planning import Planner
 from jobs.billing import Books
 from jobs.broker import QUEUE
@@ -100,6 +101,9 @@ class Crew:
             return (*planner.work(key, lambda: self._go_on(until)), 0, None)
         if job == SWEEP:
             return self._sweep(key, until)
+        if job == UNDO:
+            undone = Runs(self.database, self.clock).undo(key, lambda: self._go_on(until))
+            return (*undone, 0, None)
         if job == WEBHOOKS:
             return (*self.hooks.work(key, lambda: self._go_on(until)), 0, None)
         if job in BOOKS:

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from app.clock import Clock
-from app.engine.sweep import Pass, Sweeper
+from app.engine.sweep import ACTOR, Pass, Sweeper
 from app.store import products
 from app.store.database import Database
 
@@ -17,14 +17,24 @@ def sweep(  # noqa: PLR0913 - switches, by name
     dry: bool = False,
     list_people: bool = False,
     after_batch: Callable[[int], None] = lambda _: None,
+    actor: str = ACTOR,
 ) -> list[Pass]:
-    """Sweep one product, or all of them one after the other; one that fails stops no other."""
+    """Sweep one product, or all of them one after the other; one that fails stops no other.
+
+    What follows from time alone is the clock's, whoever begins the sweep; the run names them.
+    """
     with database.transaction() as connection:
         keys: Sequence[str] = [only] if only else products.keys(connection)
     now, passes = clock.now(), []
     for key in keys:
         sweeper = Sweeper(
-            database, key, now, dry=dry, list_people=list_people, after_batch=after_batch
+            database,
+            key,
+            now,
+            actor,
+            dry=dry,
+            list_people=list_people,
+            after_batch=after_batch,
         )
         try:
             passes.append(sweeper.run())

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.clock import Clock
+from app.runs import Runs
 from app.store import due, products, running, testclock
 from app.store.database import Database
 from app.store.running import BOOKS
@@ -33,21 +34,23 @@ class Walker:
             sandbox.charge_due(connection, self.clock.now())
         total: Counter[str] = Counter()
         while True:
-            self._put_in_force()
+            self._obey()
             swept = sum((each.counts for each in sweep(self.database, self.clock)), Counter[str]())
             delivered = self.worker.until_idle() + self._tell() + self._keep_books()
             total += swept + delivered
             if not swept.total() and not delivered.total():
                 return total
 
-    def _put_in_force(self) -> None:
-        """Put versions in force whose time has come, and do the planning that follows."""
+    def _obey(self) -> None:
+        """Do what people have decided: versions whose time has come, runs to be taken back."""
         now, wall = self.clock.now(), self.clock.wall()
         with self.database.transaction() as connection:
             found = running.all_due(connection, now, wall)
         for each in found:
             if each.policy:
                 Planner(self.database, self.clock).work(each.key, lambda: True)
+            if each.undo:
+                Runs(self.database, self.clock).undo(each.key, lambda: True)
 
     def _tell(self) -> Counter[str]:
         """Tell endpoints what has happened, where any is to be told."""

@@ -53,6 +53,7 @@ LAYERS = (
         "app.refunding",
         "app.forecast",
         "app.versions",
+        "app.runs",
     },
     {"app.store", "app.world"},
     {
@@ -89,6 +90,8 @@ NEIGHBOURS = {
     ("app.versions", "app.forecast"),
     ("app.versions", "app.guards"),
     ("app.versions", "app.mirror"),
+    ("app.runs", "app.engine"),
+    ("app.runs", "app.guards"),
 }
 # Below, and strangers all the same.
 STRANGERS = {("jobs", "app.web")} | {(room, "email_templates") for room in RANK}

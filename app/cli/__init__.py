@@ -35,6 +35,7 @@ PLACES = {
     "refund": "refunds",
     "review": "reviews",
     "sweep": "doing",
+    "run": "runs",
     "deliver": "doing",
     "notice": "notices",
     "console-link": "entering",

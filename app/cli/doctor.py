@@ -9,7 +9,7 @@ from app.cli.actor import json_option
 from app.cli.checkup import Finding, checked, checkup
 from app.cli.installation import Installation, installed, print_json
 from app.errors import Refused
-from app.guards import in_words, is_stale
+from app.guards import held_back, in_words, is_stale
 from app.lifecycle.passing import acts_on_silence
 from app.store import counts, lists, migrate, products, standing, versions
 from app.store.products import Product
@@ -113,11 +113,20 @@ def _products(parts: Installation) -> Iterator[Finding]:
         yield from _waiting(parts, each)
         yield from _billing(parts, each)
         yield _feeds(parts, each, len(feeds[each.key]))
+        yield from _ramp(parts, each)
         yield from _counts(parts, each)
     for brake in brakes:
         says, mend = in_words(brake)
         on = f"{brake.cause}, on since {brake.set_at:%Y-%m-%d %H:%M}: {says}"
         yield Finding(f"brake of {brake.product or 'all products'}", well=False, says=on, mend=mend)
+
+
+def _ramp(parts: Installation, product: Product) -> Iterator[Finding]:
+    """Find a ramp that somebody paused or stopped: it is easily forgotten."""
+    with parts.database.transaction() as connection:
+        says, _, mend = (held_back(connection, product) or "").partition(": ")
+    if says:
+        yield Finding(f"ramp of {product.key}", well=False, says=says, mend=mend.strip("`"))
 
 
 def _counts(parts: Installation, product: Product) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from app.cli.actor import json_option
+from app.cli.actor import actor_option, json_option
 from app.cli.installation import Installation, installed, print_json, product_of, say
 from app.engine.sweep import Pass
 from app.errors import Refused
@@ -26,12 +26,20 @@ WORDS = {
 @click.argument("product_key", metavar="[PRODUCT]", required=False)
 @click.option("--dry-run", is_flag=True, help="The same code, writing nothing: who, and why.")
 @json_option
-def sweep_(product_key: str | None, dry_run: bool, as_json: bool) -> None:
+@actor_option
+def sweep_(product_key: str | None, dry_run: bool, as_json: bool, actor: str) -> None:
     """Find who is due and queue what follows: one pass now."""
     with installed() as parts:
         if product_key:
             product_of(parts, product_key)
-        passes = sweep(parts.database, parts.clock, product_key, dry=dry_run, list_people=dry_run)
+        passes = sweep(
+            parts.database,
+            parts.clock,
+            product_key,
+            dry=dry_run,
+            list_people=dry_run,
+            actor=actor,
+        )
         found = [_facts(parts, each) for each in passes]
     if as_json:
         print_json({"dry_run": dry_run, "products": found})

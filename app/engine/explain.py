@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from app.engine.door import Batch
-from app.guards import is_stale
+from app.guards import halted, is_stale
 from app.lifecycle import wake_at
 from app.lifecycle.case import Case, Reach, Round, Stage, Subscription
 from app.lifecycle.dates import ASKABLE, inactive_since, next_charge, peace_until, terms_for
@@ -44,6 +44,11 @@ BLOCKS = {
     "no_policy": "no policy is in force",
     "feed_never": "no feed of usage has ever spoken",
     "feed_silent": "the feed has been silent since {on}",
+    "ramp_paused": "the ramp is paused by {who}: `reconfirm run resume`",
+    "ramp_stopped": (
+        "the ramp of version {version} is stopped by {who}: activate another version, or this one"
+        " anew"
+    ),
     "status": "billing says {status}: nothing to ask about",
     "no_charge": "nothing is charged",
     "review": (
@@ -197,7 +202,8 @@ def _blocks(connection: Connection, product: Product, case: Case, now: datetime)
     ]
     if product.policy is None:
         return [*found, Saying("no_policy")]
-    found += _silent(case, product, now) + _not_askable(case) + _before_a_person(case)
+    found += _silent(case, product, now) + _halted(connection, product, case)
+    found += _not_askable(case) + _before_a_person(case)
     if case.reach is not Reach.OK:
         found.append(Saying("reach", {"reach": case.reach}))
     found += _unconfirmed(connection, product, case, now)
@@ -209,6 +215,17 @@ def _silent(case: Case, product: Product, now: datetime) -> list[Saying]:
         return [Saying("feed_never")]
     stale = is_stale(product, now)
     return [Saying("feed_silent", {"on": case.hearing.heard_until})] if stale else []
+
+
+def _halted(connection: Connection, product: Product, case: Case) -> list[Saying]:
+    """Say who keeps new asks back under the policy in force."""
+    state = halted(connection, product) if case.stage is Stage.ACTIVE else None
+    if state is None or state.halted is None:
+        return []
+    who = state.halted.by
+    if state.stopped is None:
+        return [Saying("ramp_paused", {"who": who})]
+    return [Saying("ramp_stopped", {"who": who, "version": product.policy_version})]
 
 
 def _not_askable(case: Case) -> list[Saying]:

@@ -21,7 +21,7 @@ from app.engine.turns import Turns, turns_for
 from app.guards import BY_HAND, Allowance, Crowd
 from app.lifecycle.case import Act, Case, Stage, Tick, Verdict
 from app.lifecycle.turns import next_turn
-from app.store import cases, customers, due, lists, pace, products
+from app.store import cases, customers, due, lists, pace, products, runs
 from app.store.database import Database
 from app.store.due import BEGINNING, DueTimer
 from app.store.lists import AskList
@@ -61,14 +61,15 @@ class _Braked(Exception):
 class Sweeper:
     """One pass over one product at one moment.
 
-    `dry` judges without writing; `counting` does so as if the pace allowed everything, and `alone`
-    as if each subscription had a customer of its own; `listing` is told (number, why) of who would
-    be asked.
+    `actor` is who began it. `dry` judges without writing; `counting` does so as if the pace allowed
+    everything, and `alone` as if each subscription had a customer of its own; `listing` is told
+    (number, why) of who would be asked.
     """
 
     database: Database
     product_key: str
     now: datetime
+    actor: str = ACTOR
     dry: bool = False
     counting: bool = False
     alone: bool = False
@@ -162,7 +163,8 @@ class Sweeper:
             cases.move_wakes(connection, self._hints(batch, found, held))
             reminded = sum(note.what == "reminder_queued" for note in batch.history)
             guards.count_asked(connection, product, self.now, 0, reminded)
-            batch.flush(connection, ACTOR)
+            batch.flush(connection, ACTOR, counted=False)
+            self._count(connection, product, batch)
         return found, batch
 
     def _cannot_follow(self, batch: Batch, sid: int) -> bool:
@@ -265,10 +267,10 @@ class Sweeper:
         return _Way(self._pace_binds(connection, product), by_customer, listed)
 
     def _pace_binds(self, connection: Connection, product: Product) -> bool:
-        """Say whether more timers are due than may be asked."""
+        """Say whether more timers are due than may be asked, where anybody may."""
         until = guards.horizon(product, self.now)
         left = self._allowance(connection, product, 0).left
-        if until is None or left >= guards.UNLIMITED:
+        if until is None or left >= guards.UNLIMITED or left <= 0:
             return False
         return pace.more_due(connection, product.id, until, left)
 
@@ -303,7 +305,7 @@ class Sweeper:
             due.delete_timers(connection, gone)
             batch.flush(connection, ACTOR, counted=False)
             guards.count_asked(connection, product, self.now, allowed.used, 0)
-            batch.count(connection)
+            self._count(connection, product, batch)
         return _Seen(key, batch, allowed)
 
     def _turns(
@@ -415,6 +417,17 @@ class Sweeper:
         lock = not self.dry
         found = cases.read(connection, product.id, ids, product.hearing, lock=lock)
         return Batch(product, self.now, found)
+
+    def _count(self, connection: Connection, product: Product, batch: Batch) -> None:
+        """Count what a batch did: in the runs of its day, and last in the day's counters."""
+        many = Counter((note.version, note.what) for note in batch.history)
+        for version in sorted({each for each, what in many if each and what in runs.COUNTED}):
+            ours = version == product.policy_version
+            step = guards.ramp_step(connection, product) if ours else None
+            counts = {name: many[version, what] for what, name in runs.COUNTED.items()}
+            did = runs.Did(guards.day_of(self.now), self.actor, version, step, **counts)
+            runs.count(connection, product.id, self.now, did)
+        batch.count(connection)
 
     def _report(self, done: Pass, batch: Batch) -> None:
         done.failed += len(batch.failed)

@@ -43,12 +43,14 @@ from app.lifecycle.case import (
     Undelivered,
     Used,
     Verdict,
+    Withdraw,
     with_round,
 )
 from app.lifecycle.erasures import erasure_asked, erasure_settled, link_asked
 from app.lifecycle.notices import claimed, handed_over, undelivered
 from app.lifecycle.passing import next_look, ticked, used
 from app.lifecycle.reviews import review_asked, reviewed
+from app.lifecycle.withdrawing import withdrawn
 from app.policy import Policy
 
 __all__ = ["step", "wake_at"]
@@ -88,6 +90,8 @@ def step(  # noqa: C901, PLR0911, PLR0912 - one arm an event
             return erasure_asked(case, event, now)
         case ErasureSettled():
             return erasure_settled(case, event)
+        case Withdraw():
+            return withdrawn(case, event, now)
         case StopReminders():
             return _stop_reminders(case, event)
         case Declined():

@@ -330,6 +330,12 @@ class ErasureSettled(Struct, frozen=True):
     outcome: Erasure
 
 
+class Withdraw(Struct, frozen=True):
+    """Somebody takes back the run in which round `round` was opened."""
+
+    round: int
+
+
 class StopReminders(Struct, frozen=True):
     """The one-click of a mail program (RFC 8058): no more reminders in this round."""
 
@@ -399,6 +405,7 @@ Event = (
     | AskLink
     | AskErasure
     | ErasureSettled
+    | Withdraw
     | StopReminders
     | Claim
     | HandedOver

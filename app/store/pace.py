@@ -1,7 +1,9 @@
 """Counters that hold a product to its pace; their row lock makes rival sweeps take turns."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import Connection, delete, update
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -11,13 +13,32 @@ from app.store.tables import ramp
 
 
 @dataclass(frozen=True, slots=True)
-class RampState:
-    """How far a policy's ramp has come: `opened` counts the current step only."""
+class Halt:
+    """When somebody paused or stopped a ramp, who, and the code of the reason."""
 
-    backlog: int
-    step: int
-    opened: int
-    handed_over_at: datetime | None
+    at: datetime
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class RampState:
+    """How far a policy's ramp has come: `opened` counts the current step only.
+
+    `backlog` is None where it was paused or stopped before anybody counted it.
+    """
+
+    backlog: int | None = None
+    step: int = 0
+    opened: int = 0
+    handed_over_at: datetime | None = None
+    paused: Halt | None = None
+    stopped: Halt | None = None
+
+    @property
+    def halted(self) -> Halt | None:
+        """What keeps new asks back: a stop, or else a pause."""
+        return self.stopped or self.paused
 
 
 def taken(connection: Connection, product_id: int, day: date) -> int:
@@ -50,31 +71,76 @@ def take(connection: Connection, product_id: int, day: date, many: int) -> None:
         )
 
 
-def ramp_of(connection: Connection, product_id: int, version: int) -> RampState | None:
-    """Lock and give the state of a version's ramp; None before its first sweep."""
+def ramp_of(
+    connection: Connection, product_id: int, version: int, *, lock: bool = True
+) -> RampState | None:
+    """Give the state of a version's ramp, locked unless told not to; None where it has none yet."""
     run = cursor(connection)
     run.execute(
-        """select backlog, step, opened, handed_over_at from ramp
-           where product_id = %s and version = %s for update""",
+        f"""select backlog, step, opened, handed_over_at, paused_at, paused_by, paused_why,
+              stopped_at, stopped_by, stopped_why from ramp
+            where product_id = %s and version = %s {"for update" if lock else ""}""",  # noqa: S608
         (product_id, version),
     )
     row = run.fetchone()
-    return RampState(*row) if row else None
+    if row is None:
+        return None
+    backlog, step, opened, at = row[:4]
+    return RampState(backlog, step, opened, at, _halt(row[4:7]), _halt(row[7:10]))
+
+
+def _halt(columns: Sequence[Any]) -> Halt | None:
+    return Halt(*columns) if columns[0] is not None else None
 
 
 def begin_ramp(connection: Connection, product_id: int, version: int, backlog: int) -> None:
-    """Begin a ramp with the backlog found at activation."""
+    """Begin a ramp with the backlog found at activation; one that has begun stays as it is."""
+    statement = upsert(ramp).values(
+        product_id=product_id, version=version, backlog=backlog, step=0, opened=0
+    )
     connection.execute(
-        upsert(ramp)
-        .values(product_id=product_id, version=version, backlog=backlog, step=0, opened=0)
-        .on_conflict_do_nothing()
+        statement.on_conflict_do_update(
+            index_elements=[ramp.c.product_id, ramp.c.version],
+            set_={"backlog": statement.excluded.backlog},
+            where=ramp.c.backlog.is_(None),
+        )
     )
 
 
 def begin_anew(connection: Connection, product_id: int, version: int) -> None:
-    """Forget the ramp of a version that is put in force: its backlog is counted anew."""
+    """Forget the ramp of a version that is put in force: its backlog is counted anew.
+
+    A pause or a stop of an earlier time goes with it.
+    """
     connection.execute(
         delete(ramp).where(ramp.c.product_id == product_id, ramp.c.version == version)
+    )
+
+
+def pause(connection: Connection, product_id: int, version: int, halt: Halt) -> None:
+    """Pause the ramp of a version; one that has not begun, or never will, has a row from now on."""
+    _set_halt(connection, product_id, version, "paused", halt)
+
+
+def resume(connection: Connection, product_id: int, version: int) -> None:
+    """Take a pause back."""
+    _set_halt(connection, product_id, version, "paused", None)
+
+
+def stop(connection: Connection, product_id: int, version: int, halt: Halt) -> None:
+    """Stop the ramp of a version for good."""
+    _set_halt(connection, product_id, version, "stopped", halt)
+
+
+def _set_halt(
+    connection: Connection, product_id: int, version: int, how: str, halt: Halt | None
+) -> None:
+    told = (halt.at, halt.by, halt.why) if halt else (None, None, None)
+    said = dict(zip((f"{how}_at", f"{how}_by", f"{how}_why"), told, strict=True))
+    connection.execute(
+        upsert(ramp)
+        .values(product_id=product_id, version=version, step=0, opened=0, **said)
+        .on_conflict_do_update(index_elements=[ramp.c.product_id, ramp.c.version], set_=said)
     )
 
 

@@ -22,9 +22,11 @@ RECONCILE = "reconcile"
 REFUND = "refund"
 POLICY = "policy"
 """What follows from versions of a policy: putting one in force at its time, and planning anew."""
+UNDO = "undo"
+"""Taking back a run, as somebody wants it."""
 BOOKS = (LOOK, RECONCILE, REFUND)
 """The jobs that keep our books and billing's the same."""
-JOBS = (POLICY, SWEEP, str(Lane.BILLING), str(Lane.NOTICE), WEBHOOKS, *BOOKS)
+JOBS = (POLICY, UNDO, SWEEP, str(Lane.BILLING), str(Lane.NOTICE), WEBHOOKS, *BOOKS)
 EVERYTHING = "everything"
 """All jobs of a product, one after the other, until none finds anything to do."""
 
@@ -109,6 +111,7 @@ class Due:
     look: int
     reconcile: int
     refund: int
+    undo: int
     claimed: int
     forsaken: int
 
@@ -123,7 +126,7 @@ class Due:
                 return self.notice
             case "webhooks":
                 return self.webhooks
-            case "policy" | "look" | "reconcile" | "refund":
+            case "policy" | "look" | "reconcile" | "refund" | "undo":
                 return int(getattr(self, job))
             case _:
                 return 0
@@ -164,6 +167,8 @@ _DUE = f"""
         select 1 from refund d where d.product_id = p.id and d.state = 'approved'
           and d.not_before <= %(now)s
           and (d.lease_until is null or d.lease_until < %(wall)s) limit {MANY}) x) as refund,
+      (select count(*) from run_undo u
+        where u.product_id = p.id and u.ended_at is null) as undo,
       (select count(*) from outbox o where o.state = 'claimed' and o.product_id = p.id)
         + (select count(*) from webhook w where w.state = 'claimed' and w.product_id = p.id)
         + (select count(*) from look l where l.state = 'claimed' and l.product_id = p.id)

@@ -235,10 +235,61 @@ ramp = Table(
     metadata,
     _product(primary_key=True),
     Column("version", Integer, primary_key=True, autoincrement=False),
-    Column("backlog", Integer, nullable=False),
+    # None where somebody paused or stopped it before it was counted.
+    Column("backlog", Integer),
     Column("step", Integer, nullable=False),
     Column("opened", Integer, nullable=False),
     Column("handed_over_at", Moment),
+    Column("paused_at", Moment),
+    Column("paused_by", Text),
+    Column("paused_why", Text),
+    # Final for the version, until it is activated anew.
+    Column("stopped_at", Moment),
+    Column("stopped_by", Text),
+    Column("stopped_why", Text),
+)
+
+# What the sweeps of a day did under one version of the policy and one step of its ramp, if there is
+# one. Whose rounds began in it is not kept: they are found by their version and by when they began.
+run = Table(
+    "run",
+    metadata,
+    _product(primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("day", Date, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("step", SmallInteger),
+    Column("first_at", Moment, nullable=False),
+    Column("last_at", Moment, nullable=False),
+    # Who swept, such as ["clock", "cli:eve"].
+    Column("actors", JSONB, nullable=False),
+    Column("asked", Integer, nullable=False),
+    Column("reminded", Integer, nullable=False),
+    # Billing was to be told so.
+    Column("suspended", Integer, nullable=False),
+    Column("canceled", Integer, nullable=False),
+    Index("run_day_key", "product_id", "day", "version", text("coalesce(step, -1)"), unique=True),
+    # One row is written again with every batch: the new one finds room beside it.
+    postgresql_with={"fillfactor": 50},
+)
+
+# A run that is being taken back, or was. A row of its own, since that of the run is hot.
+run_undo = Table(
+    "run_undo",
+    metadata,
+    _product(primary_key=True),
+    Column("run", Integer, primary_key=True, autoincrement=False),
+    Column("actor", Text, nullable=False),
+    Column("wanted_at", Moment, nullable=False),
+    # How many rounds could be withdrawn when it began, and how many have been.
+    Column("wanted", Integer, nullable=False),
+    Column("withdrawn", Integer, nullable=False),
+    # The subscription up to which it has come, and how many it withdrew since it last began at the
+    # first one: it has ended when there are none.
+    Column("cursor", BigInteger, nullable=False),
+    Column("since_start", Integer, nullable=False),
+    Column("ended_at", Moment),
+    Index("run_undo_open_idx", "product_id", "run", postgresql_where=text("ended_at is null")),
 )
 
 subscription = Table(
@@ -350,6 +401,13 @@ reconfirmation = Table(
             " and (outcome = 'resumed'"
             " or (outcome is null and stage in ('suspended', 'canceled')))"
         ),
+    ),
+    # Which rounds began on a day. Of ranges of pages: it costs next to nothing to keep.
+    Index(
+        "reconfirmation_opened_idx",
+        "opened_at",
+        postgresql_using="brin",
+        postgresql_with={"pages_per_range": 32, "autosummarize": True},
     ),
     postgresql_with={"fillfactor": 80},
 )

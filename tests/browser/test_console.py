@@ -39,6 +39,8 @@ PAGES = {
     "version": f"{TV}/policy/versions/2",
     "version_first": f"{TV}/policy/versions/1",
     "list": "/console/products/films/policy/versions/2",
+    "runs": f"{TV}/runs",
+    "run": f"{TV}/runs/1",
     "reviews": f"{TV}/queues?queue=reviews",
     "unreachable": f"{TV}/queues?queue=unreachable",
     "parked": f"{TV}/queues?queue=parked",

@@ -1,4 +1,4 @@
-"""Sweeps and delivers in processes of their own, which kill themselves at a step they are given.
+"""Sweeps, delivers and takes runs back in processes that kill themselves at a step they are given.
 
 A run is one JSON line on stdin: a list of jobs that go on at once, each in a forked process. The
 answer is one JSON line: how each job ended (0, or minus the signal) and how many steps it took.
@@ -20,6 +20,8 @@ from app.engine.door import Batch
 from app.engine.effects import Effects
 from app.engine.sweep import Sweeper
 from app.links import Links
+from app.runs import Runs
+from app.store import runs
 from app.store.database import Database
 from app.world.billing.sandbox import Sandbox
 from app.world.connector import Order, Standing
@@ -96,7 +98,7 @@ class Billing:
 
 
 def job(role: str, url: str, now: str, mails: str, die_at: int) -> int:
-    """Sweep or deliver once, or die on the way; give the steps taken."""
+    """Sweep, deliver or take back a run once, or die on the way; give the steps taken."""
     step = Steps(die_at)
     moment = datetime.fromisoformat(now)
     clock = Clock(lambda: moment)
@@ -104,6 +106,10 @@ def job(role: str, url: str, now: str, mails: str, die_at: int) -> int:
     Batch.flush = step.around(Batch.flush)  # type: ignore[method-assign]
     if role == "sweep":
         Sweeper(database, "tv", moment, batch=SMALL, after_batch=step).run()
+        return step.taken
+    if role == "undo":
+        runs.undo_came_to = step.around(runs.undo_came_to)
+        Runs(database, clock, SMALL).undo("tv", lambda: True, after_batch=step)
         return step.taken
     outbox.MANY = SMALL
     effects = Effects(database, clock, Links(KEYS, "http://127.0.0.1:8080"))

@@ -23,12 +23,13 @@ import pytest
 from app import embedded
 from app.lifecycle.case import Answer, Word
 from app.links import Links
+from app.runs import Runs
 from app.store import migrate
 from app.store.database import Database
 from app.store.tables import metadata
 from tests.faults.driver import KEYS, SMALL
 from tests.probe import MINUTE, window_ends
-from tests.world import START, MovableClock, Town, row
+from tests.world import ACTOR, START, MovableClock, Town, row
 
 SEED = int(os.environ.get("RECONFIRM_FAULT_SEED", "20241101"))
 """Printed when a test fails; another one is tried by setting it."""
@@ -36,8 +37,10 @@ MANY = int(os.environ.get("RECONFIRM_FAULTS", "6"))
 """How many steps of each job are chosen to die at."""
 NAMES = [f"p{number}" for number in range(5)]
 SILENT, CANCELS = NAMES[:4], NAMES[4]
-JOBS = ("ask", "tell", "judge", "act")
-ROLES = {"ask": "sweep", "tell": "deliver", "judge": "sweep", "act": "deliver"}
+LIFE = ("ask", "tell", "judge", "act")
+JOBS = (*LIFE, "undo")
+"""The last one takes back what was asked, instead of letting billing act."""
+ROLES = {"ask": "sweep", "tell": "deliver", "judge": "sweep", "act": "deliver", "undo": "undo"}
 
 
 @dataclass
@@ -105,6 +108,11 @@ def end_of_it(url: str, mails: Path) -> dict[str, Any]:
             "accounts": rows("select external_id, state from sandbox_account order by 1"),
             "charges": rows("select external_id, charged_at from sandbox_charge order by 1, 2"),
             "quota": rows("select day, taken from quota order by 1"),
+            "runs": rows(
+                "select number, day, version, step, asked, reminded, suspended, canceled"
+                " from run order by 1"
+            ),
+            "undo": rows("select run, wanted, withdrawn, ended_at from run_undo"),
             "history": rows(
                 "select subscription_id, round, what, why from history order by 1, 2, 3, 4"
             ),
@@ -137,7 +145,7 @@ def _live(world: World, database: Database) -> None:
     clock = MovableClock()
     town = Town.founded(database, clock, Links(KEYS, "http://127.0.0.1:8080"))
     town.join(*(row(name) for name in NAMES))
-    for name in JOBS:
+    for name in LIFE:
         if name == "judge":
             town.tell(CANCELS, Answer(Word.CANCEL, 1))
             window_ends(town, NAMES[0])
@@ -146,15 +154,27 @@ def _live(world: World, database: Database) -> None:
             clock.advance(11 * MINUTE)
         world.moments[name] = clock.now()
         database.close()
-        world.keep(name)
-        mails = world.folder / name
-        ((status, steps),) = world.run(world.job(name, mails))
-        assert status == 0
-        world.steps[name] = steps
-        world.ends[name] = end_of_it(database.url, mails)
+        _lived(world, name)
     assert (town.stage(SILENT[0]), town.stage(CANCELS)) == ("suspended", "canceled")
     assert (town.stage(SILENT[1]), clock.now() > START) == ("active", True)
+    world.restore("act")
+    world.moments["undo"] = clock.now()
+    Runs(database, clock).begin_undo("tv", 1, ACTOR)
     database.close()
+    _lived(world, "undo")
+    ((_, wanted, withdrawn, ended),) = world.ends["undo"]["undo"]
+    assert (wanted, withdrawn, ended) == (3, 3, clock.now())
+    database.close()
+
+
+def _lived(world: World, name: str) -> None:
+    """Do one job undisturbed, keeping how it stood before and after."""
+    world.keep(name)
+    mails = world.folder / name
+    ((status, steps),) = world.run(world.job(name, mails))
+    assert status == 0
+    world.steps[name] = steps
+    world.ends[name] = end_of_it(world.url, mails)
 
 
 def _chosen(name: str, steps: int) -> list[int]:

@@ -6,6 +6,7 @@ shapes.py         what goes in and out, as types: read by, documented from
 usage.py          usage as JSON and NDJSON; cloudevents.py the same as CloudEvents
 subscriptions.py  lists, one, and its story; cursors.py how lists go on
 answers.py        what people answered inside the product's own app
+runs.py           what each day's sweeps did, the ramp, and taking a run back
 reviews.py        cases that subscribers want a person to look at
 forecasts.py      what a policy would do
 feedback.py       notices that came back, or drew a complaint
@@ -35,6 +36,7 @@ from app.web.api.limits import Limits, too_many
 from app.web.api.metrics import Metrics
 from app.web.api.pages import register_docs
 from app.web.api.reviews import ReviewCalls
+from app.web.api.runs import RunCalls
 from app.web.api.subscriptions import SubscriptionCalls
 from app.web.api.usage import UsageCalls
 from app.web.problems import problem_response
@@ -85,6 +87,12 @@ class Api:
         routes.add_url_rule("/reviews", "reviews", reviews.page)
         routes.add_url_rule("/reviews/<review>", "review", reviews.show)
         routes.add_url_rule("/reviews/<review>/done", "review_done", reviews.done, methods=["POST"])
+        runs = RunCalls(self.database, self.clock)
+        routes.add_url_rule("/runs", "runs", runs.page)
+        routes.add_url_rule("/runs/<run>", "run", runs.show)
+        routes.add_url_rule("/runs/<run>/undo", "run_undo", runs.undo, methods=["POST"])
+        routes.add_url_rule("/ramp", "ramp", runs.ramp)
+        routes.add_url_rule("/ramp", "ramp_act", runs.act, methods=["POST"])
         forecasts = ForecastCalls.on(self.database, self.clock)
         routes.add_url_rule("/forecasts", "forecasts", forecasts.ask, methods=["POST"])
         feedback = FeedbackCalls(Returns(self.database, self.clock, self.links))

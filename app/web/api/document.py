@@ -20,6 +20,7 @@ TAGS = {
     "usage": "Usage and feedback",
     "subscriptions": "Subscriptions",
     "policies": "Policies",
+    "runs": "Runs and the ramp",
     "reviews": "Cases before a person",
     "webhooks": "Webhooks in",
     "running": "Running it",

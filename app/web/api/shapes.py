@@ -226,6 +226,143 @@ class ReviewDone(Strict):
     outcome: Outcome
 
 
+# --- runs --------------------------------------------------------------------------------------
+
+Guard = Literal["bounces", "complaints", "in_use"]
+HaltedWhy = Literal["looking_into_numbers", "usage_feed_in_doubt", "wording_in_doubt", "other"]
+ResumedWhy = Literal["looked_into", "mended", "false_alarm", "other"]
+
+
+class RunUndo(Struct, kw_only=True):
+    """How far the taking back of a run has come; `ended_at` is null while it is under way."""
+
+    actor: str
+    wanted_at: Moment
+    wanted: int
+    withdrawn: int
+    ended_at: Moment | None
+
+
+class Run(Struct, kw_only=True):
+    """What the sweeps of a day (UTC) did under one version of the policy and step of its ramp.
+
+    `suspended` and `canceled` count what billing was to be told after silence. `step` is from 1,
+    and null where there was no ramp or it was over, as it is for reminders and silence under an
+    earlier version.
+    """
+
+    number: int
+    day: date
+    version: int
+    step: int | None
+    first_at: Moment
+    last_at: Moment
+    actors: list[str]
+    asked: int
+    reminded: int
+    suspended: int
+    canceled: int
+    undo: RunUndo | None
+
+
+class Runs(Struct):
+    """A page of a list; `next_cursor` leads on and is null on the last page."""
+
+    runs: list[Run]
+    next_cursor: str | None
+
+
+class Rate(Struct):
+    """How a guard of bad news stands: `bad` of `of` asks, and the share that it allows."""
+
+    guard: Guard
+    bad: int
+    of: int
+    at_most: str
+
+
+class Became(Struct, kw_only=True):
+    """What became of the rounds that began in a run.
+
+    `open` can still be withdrawn; of those `in_hand` billing is being told, or the person has said
+    something that is not done yet. `closed` counts by outcome.
+    """
+
+    asked: int
+    handed_over: int
+    open: int
+    in_hand: int
+    suspended: int
+    canceled: int
+    closed: dict[str, int]
+
+
+class RunDetail(Struct, kw_only=True):
+    """A run with what became of it; null where counting that takes too long.
+
+    `rates_of_day` are of all asks handed over on its day, whatever run they began in.
+    """
+
+    run: Run
+    became: Became | None
+    rates_of_day: list[Rate]
+
+
+class RampStep(Struct):
+    """A step of a ramp, as the policy says it; `people` is null before its backlog is counted."""
+
+    number: int
+    says: str
+    people: int | None
+    stands: Literal["done", "here", "ahead"]
+
+
+class Halt(Struct):
+    """When a ramp was paused or stopped, by whom, and why."""
+
+    at: Moment
+    by: str
+    why: str
+
+
+class Ramp(Struct, kw_only=True):
+    """The ramp of the policy in force.
+
+    `opened` counts the asks of the present step; `next_at` is when the next one may begin, null
+    where the present one is not used up or none of its asks was handed over yet. Rates are those of
+    the last seven days.
+    """
+
+    stands: Literal[
+        "no_policy", "at_once", "not_begun", "runs", "waits", "over", "paused", "stopped"
+    ]
+    version: int | None
+    backlog: int | None
+    opened: int
+    next_at: Moment | None
+    halted: Halt | None
+    steps: list[RampStep]
+    rates: list[Rate]
+
+
+class RampPause(Strict, tag_field="act", tag="pause"):
+    """Open no new asks until somebody resumes."""
+
+    why: HaltedWhy = "other"
+
+
+class RampStop(Strict, tag_field="act", tag="stop"):
+    """Open no new asks under this version ever again."""
+
+    why: HaltedWhy = "other"
+
+
+class RampResume(Strict, tag_field="act", tag="resume"):
+    """Let a paused ramp go on."""
+
+    why: ResumedWhy = "other"
+
+
 # --- answers and feedback ---------------------------------------------------------------------
 
 

@@ -21,6 +21,7 @@ from app.web.console.oidc import Provider
 from app.web.console.overview import Overviews
 from app.web.console.people import People
 from app.web.console.queues import Queues
+from app.web.console.runs import RunPages
 from app.web.console.sessions import Needs, NotFromHere, Sessions, View
 from app.web.console.showing import failing, refused
 from app.web.console.signing_in import SigningIn
@@ -85,6 +86,7 @@ class Console:
             *Attendance(self.database, self.clock).routes(),
             *Overviews(self.database, self.clock).routes(),
             *People(self.database, self.clock).routes(),
+            *RunPages(self.database, self.clock).routes(),
             *Queues(self.database, self.clock, self.links).routes(),
             *VersionPages(self.database, self.clock, versions).routes(),
         ]

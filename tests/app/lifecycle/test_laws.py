@@ -58,6 +58,8 @@ DEEP = [
     "go notice.reminder",
     "go notice.fresh_link",
     "to be erased",
+    "taken back",
+    "suspension taken back",
     "go billing.resume",
 ]
 

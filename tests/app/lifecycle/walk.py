@@ -49,6 +49,7 @@ from app.lifecycle.case import (
     Used,
     Verdict,
     Why,
+    Withdraw,
     Word,
 )
 from app.policy import Policy
@@ -99,6 +100,7 @@ class Truth:
     handed: datetime | None = None
     unreachable: bool = False
     used: bool = False
+    undone: bool = False
     word: Word | None = None
     kept_at: datetime | None = None
 
@@ -157,6 +159,8 @@ class Walker(Story):
                 truth.used |= last is not None and (truth.known is None or last > truth.known)
             case Answer(word=word):
                 self._hear(truth, word, verdict)
+            case Withdraw() if verdict is Verdict.APPLIED:
+                self._judge_withdrawal(before, truth)
             case AskReview() if verdict is Verdict.DOUBTED:
                 self._hear(truth, Word.KEEP_DATA, verdict)  # a word right before it is not believed
             case AskErasure() if verdict is Verdict.DOUBTED and current.word is None:
@@ -228,6 +232,7 @@ class Walker(Story):
         assert retried or self.case.reach is Reach.OK
         assert truth.handed is not None, "nobody is suspended without a notice handed over"
         assert not truth.unreachable, "or after it came back"
+        assert not truth.undone, "or after it was taken back"
         assert retried or not truth.used, "or after they used it"
         assert truth.kept_at is None, "or after they kept it"
         assert retried or self.review is None, "or while a person is to look at it"
@@ -241,6 +246,20 @@ class Walker(Story):
             for paused in filter(None, (hearing.lifted_at, self.reviewed)):
                 assert (today - paused.astimezone(zone).date()).days > 3
         self.seen["suspended by silence"] += 1
+
+    def _judge_withdrawal(self, before: Case, truth: Truth) -> None:
+        """Whose run is taken back: of those alone who said nothing and whom nothing was done to."""
+        was, stands = before.round, self.case.round
+        assert was is not None
+        assert stands is not None
+        assert before.stage is Stage.ASKED
+        assert truth.word not in (Word.KEEP, Word.RESUME, Word.CANCEL), "a word stays said"
+        assert was.act_state is not ActState.CLAIMED, "what billing is being told is not taken back"
+        assert stands.outcome is Outcome.WITHDRAWN
+        assert not self.pending, "nothing follows"
+        truth.undone = True
+        self.seen["taken back"] += 1
+        self.seen["suspension taken back"] += was.act is Act.SUSPEND
 
     def _judge_numbers(self, before: Case) -> None:
         old, new = before.round, self.case.round
@@ -361,6 +380,11 @@ class Walker(Story):
     def is_looked_at(self, choice: int) -> None:
         self.happens(Reviewed(list(Finding)[choice % len(Finding)]))
 
+    def is_taken_back(self, choice: int) -> None:
+        """Take back the run of the latest round, or of one before it."""
+        number = self.case.round.number if self.case.round else 1
+        self.happens(Withdraw(number - choice % 5 // 4))
+
     def wants_to_be_erased(self, choice: int) -> None:
         """Ask for a fresh link, or confirm by one."""
         number = self.case.round.number if self.case.round else 1
@@ -452,6 +476,7 @@ MOVES: dict[str, Callable[[Walker, int], None]] = {
     "speaks": Walker.speaks,
     "wants a look": Walker.wants_a_look,
     "is looked at": Walker.is_looked_at,
+    "is taken back": Walker.is_taken_back,
     "wants to be erased": Walker.wants_to_be_erased,
     "is erased": Walker.is_erased,
     "comes by": Walker.comes_by,
@@ -528,7 +553,7 @@ DANGERS = [
     *(("pauses", 4), ("pauses", 5)),
     *(("drifts", choice) for choice in range(4)),
     *(("is lost", 0), ("has moved", 0), ("comes by", 0), ("is told", 0)),
-    *(("wants a look", 0), ("is looked at", 0)),
+    *(("wants a look", 0), ("is looked at", 0), ("is taken back", 0)),
     *(("wants to be erased", 0), ("wants to be erased", 1)),
 ]
 INSISTING: Moves = [

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from werkzeug.test import TestResponse
 
 from app.store import console as store
+from app.store import runs
 from app.web import create_app
 from app.web.console import Access
 from tests.app.web.console.provider import CLIENT, SECRET, FakeProvider, served
@@ -104,17 +105,30 @@ def with_provider(town: Town, provider: FakeProvider) -> Desk:
 
 @dataclass
 class Things:
-    """Something of each kind that pages name: a person, an effect that is parked, a message."""
+    """Something of each kind that pages name: a person, an effect that is parked, a message, a run.
+
+    The run asked nobody who is still open.
+    """
 
     person: int
     effect: int
     message: int
+    run: int
     version: int = 1
 
 
 @pytest.fixture
 def things(town: Town) -> Things:
-    return Things(town.join(row("a"))[0], parked(town, "a"), message(town))
+    return Things(town.join(row("a"))[0], parked(town, "a"), message(town), run(town))
+
+
+def run(town: Town) -> int:
+    """Keep a run of long ago; give its number."""
+    now = town.clock.now() - timedelta(days=400)
+    with town.database.transaction() as connection:
+        did = runs.Did(now.date(), "clock", 1, None, asked=1)
+        runs.count(connection, town.product.id, now, did)
+    return 1
 
 
 def parked(town: Town, name: str, kind: str = "notice.ask", error: str = "relay refused") -> int:

@@ -20,7 +20,14 @@ from tests.app.web.console.conftest import BASE, ORIGIN, Desk, Things, message, 
 from tests.world import Town, row
 
 TV = "/console/products/tv"
-PAGES = (f"{TV}/", f"{TV}/people", f"{TV}/queues", "/console/", "/console/sessions")
+PAGES = (
+    f"{TV}/",
+    f"{TV}/people",
+    f"{TV}/runs",
+    f"{TV}/queues",
+    "/console/",
+    "/console/sessions",
+)
 QUEUES = ("reviews", "unreachable", "parked", "inbox")
 LARGEST = 100_000
 
@@ -514,6 +521,13 @@ def test_every_deed_stands_in_history(desk: Desk, things: Things) -> None:
             {},
         ),
         "/console/sessions/end": ("/console/sessions/end", {"name": "mallory"}),
+        "/console/products/<product>/ramp/pause": (f"{TV}/ramp/pause", {"why": "other"}),
+        "/console/products/<product>/ramp/resume": (f"{TV}/ramp/resume", {"why": "mended"}),
+        "/console/products/<product>/ramp/stop": (f"{TV}/ramp/stop", {"why": "other"}),
+        "/console/products/<product>/runs/<int:number>/undo": (
+            f"{TV}/runs/{things.run + 1}/undo",
+            {},
+        ),
         "/console/sign-out": ("/console/sign-out", {}),
     }
     desk.person("viewer", name="mallory")

@@ -46,6 +46,13 @@ ROUTES = {
     ("GET", "/console/products/<product>/policy/versions/<int:number>/list.csv"): "editor",
     ("POST", "/console/products/<product>/policy/versions/<int:number>/list/approve"): "approver",
     ("POST", "/console/products/<product>/policy/versions/<int:number>/list/renew"): "editor",
+    ("GET", "/console/products/<product>/runs"): "viewer",
+    ("GET", "/console/products/<product>/runs.csv"): "viewer",
+    ("GET", "/console/products/<product>/runs/<int:number>"): "viewer",
+    ("POST", "/console/products/<product>/runs/<int:number>/undo"): "approver",
+    ("POST", "/console/products/<product>/ramp/pause"): "editor",
+    ("POST", "/console/products/<product>/ramp/resume"): "editor",
+    ("POST", "/console/products/<product>/ramp/stop"): "approver",
     ("GET", "/console/products/<product>/queues"): "viewer",
     ("POST", "/console/products/<product>/queues/parked/<int:number>"): "editor",
     ("POST", "/console/products/<product>/queues/inbox/<int:number>"): "editor",
@@ -91,6 +98,8 @@ def concrete(path: str, things: Things) -> str:
         number = things.message
     if "versions" in path:
         number = things.version
+    if "/runs/" in path:
+        number = things.run
     return (
         path.replace("<product>", "tv")
         .replace("<int:number>", str(number))

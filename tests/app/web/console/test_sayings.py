@@ -9,6 +9,9 @@ from sqlalchemy import text
 
 from app import guards
 from app.engine.explain import AHEAD, BLOCKS, Saying, explain
+from app.guards import brake
+from app.guards.brake import BILLING_CANNOT, STALE_FEED
+from app.guards.seen import NEWLY_DUE, RATES
 from app.lifecycle.case import Act, AskReview, Concern, Reach
 from app.store import products
 from app.store.products import Brake
@@ -23,7 +26,9 @@ TV = "/console/products/tv"
 FACTS: dict[str, Any] = {
     "on": date(2026, 10, 3),
     "at": datetime(2026, 10, 3, 7, 5, tzinfo=UTC),
-    "cause": guards.STALE_FEED,
+    "cause": STALE_FEED,
+    "version": 7,
+    "who": "cli:eve",
     "why": "usage_feed_silent",
     "status": "past_due",
     "reach": Reach.BOUNCED,
@@ -31,9 +36,9 @@ FACTS: dict[str, Any] = {
     "billing": "stripe",
 }
 WHYS = {
-    guards.STALE_FEED: "usage_feed_silent",
-    guards.BILLING_CANNOT: "billing_cannot_cancel_suspend",
-    guards.NEWLY_DUE: "due=4100 asked_today=3 acknowledged=0 of=9000 at_most=180",
+    STALE_FEED: "usage_feed_silent",
+    BILLING_CANNOT: "billing_cannot_cancel_suspend",
+    NEWLY_DUE: "due=4100 asked_today=3 acknowledged=0 of=9000 at_most=180",
     "bounces": "bounced=7 of=90 at_most=5%",
     "complaints": "complained=7 of=90 at_most=0.1%",
     "in_use": "in_use=7 of=90 at_most=10%",
@@ -62,7 +67,7 @@ def english() -> set[str]:
         for name, words in sentences("en").items()
         if name.partition(".")[0] in {"ahead", "block", "cause", "cause_mend", "because", "pause"}
     }
-    of_guards = {part for says, mend in guards._WORDS.values() for part in (says, mend)}
+    of_guards = {part for says, mend in brake._WORDS.values() for part in (says, mend)}
     written = ours | of_guards | set(AHEAD.values()) | set(BLOCKS.values()) | set(PAUSED.values())
     return {piece for each in written for piece in pieces(each)}
 
@@ -88,7 +93,7 @@ def test_a_sentence_states_the_facts_of_its_code(language: str) -> None:
 
 def test_a_cause_of_a_guard_that_is_set_somewhere_is_among_them() -> None:
     assert set(WHYS) == guards.CAUSES
-    assert {rate.cause for rate in guards.RATES} <= guards.CAUSES
+    assert {rate.cause for rate in RATES} <= guards.CAUSES
 
 
 @pytest.mark.parametrize("code", [*AHEAD, *BLOCKS])
