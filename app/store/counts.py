@@ -10,7 +10,8 @@ zero). Whoever a round, an answer or the next charge sets apart is in `count_apa
 from all of them, with the time it was.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -31,6 +32,10 @@ MOST_APART = 4_000
 GRAINS = (1, 7, 28, 91, 364)
 """Days that stand as one in `count_apart`, where there would be too many rows otherwise."""
 EPOCH = date(2000, 1, 3)
+NEW_PARTS = -1
+"""The group of what waits to be folded into parts that are yet to be added."""
+KEPT_FOLDS = 16
+"""What so many folds changed can be read; whoever keeps older sums reads all counts again."""
 FOLDING = "count_delta"
 _KEY = 'plan, country, "interval", currency, used, since'
 _SINCE = """coalesce(last_used_on >= started_on, false) as used,
@@ -50,26 +55,16 @@ class Part(Struct, frozen=True):
 
 
 class Curve(Struct, frozen=True):
-    """How many of a group stand at each day, in order: days since EPOCH, and their amounts."""
+    """How many of a group stand at each day, in order: days since EPOCH, and their amounts.
+
+    Of what folds changed it is by how much it changed.
+    """
 
     group: int
     used: bool
     days: Sequence[int]
     people: Sequence[int]
     amounts: Sequence[int]
-
-
-class Waiting(Struct, frozen=True):
-    """A change of the counts that has not been folded yet."""
-
-    plan: str
-    country: str
-    interval: str
-    currency: str
-    used: bool
-    day: int
-    people: int
-    amount: int
 
 
 class Apart(Struct, frozen=True):
@@ -92,10 +87,12 @@ class Apart(Struct, frozen=True):
 class State:
     """How the counts of a product stand: when those apart were last counted, and what was found.
 
-    `past` counts what asks that were handed over came to, by answer.
+    What was changed by folds after `changes_from` can be read. `past` counts what asks that were
+    handed over came to, by answer.
     """
 
     folds: int = 0
+    changes_from: int = 0
     nights: int = 0
     apart_at: datetime | None = None
     grain: int = 1
@@ -130,7 +127,7 @@ def state(connection: Connection, product_id: int) -> State:
     """Give how the counts of a product stand."""
     run = cursor(connection)
     run.execute(
-        """select folds, nights, apart_at, grain, past, checked_at, drift
+        """select folds, changes_from, nights, apart_at, grain, past, checked_at, drift
            from count_state where product_id = %s""",
         (product_id,),
     )
@@ -138,43 +135,102 @@ def state(connection: Connection, product_id: int) -> State:
     return State(*row) if row else State()
 
 
-def parts(connection: Connection, product_id: int, *, fine: bool) -> list[Part]:
-    """Give the parts of a product: by plan and country, or those that sum over both."""
+def parts(connection: Connection, product_id: int, *, fine: bool, after: int = 0) -> list[Part]:
+    """Give the parts of a product whose ids are larger: by plan and country, or those over both."""
     run = cursor(connection)
     run.execute(
         """select id, plan, country, "interval", currency from count_part
-           where product_id = %s and (plan <> '') = %s order by id""",
-        (product_id, fine),
+           where product_id = %s and (plan <> '') = %s and id > %s order by id""",
+        (product_id, fine, after),
     )
     return [Part(*row) for row in run.fetchall()]
 
 
 def curves(connection: Connection, groups: Mapping[int, int]) -> list[Curve]:
     """Give the folded counts of parts, summed by the group that each part is put into."""
+    rows = f"{_GROUPS} join count_day d on d.part_id = g.part"
+    return _summed(connection, _CURVES.format(group="g.grp", rows=rows), _arrays(groups))
+
+
+def changes(
+    connection: Connection, product_id: int, after: int, groups: Mapping[int, int]
+) -> list[Curve]:
+    """Give what folds after that one changed, as `curves` does; see `State.changes_from`."""
+    rows = f"""{_GROUPS} join count_change d on d.part_id = g.part
+        where d.product_id = %(product)s and d.fold > %(after)s"""
+    values = {"product": product_id, "after": after, **_arrays(groups)}
+    with _by_hash(connection):
+        return _summed(connection, _CURVES.format(group="g.grp", rows=rows), values)
+
+
+def waiting(connection: Connection, product_id: int, groups: Mapping[int, int]) -> list[Curve]:
+    """Give what waits to be folded, as `curves` does; of parts that are new by NEW_PARTS."""
+    group = f"coalesce(g.grp, {NEW_PARTS})"
+    rows = f"""count_delta d
+        left join count_part p on p.product_id = d.product_id and {_SAME_PART}
+        left join {_GROUPS} on g.part = p.id
+        where d.product_id = %(product)s"""
+    values = {"product": product_id, **_arrays(groups)}
+    with _by_hash(connection):
+        return _summed(connection, _CURVES.format(group=group, rows=rows), values)
+
+
+@contextmanager
+def _by_hash(connection: Connection) -> Iterator[None]:
+    """Let tables be joined by hash only, whatever is thought of them.
+
+    What waits and what was changed lately comes and goes within seconds. By statistics of a moment
+    when there was nothing each of thousands of rows would be compared with a thousand parts.
+    """
+    say = "select set_config('enable_nestloop', %s, true), set_config('enable_mergejoin', %s, true)"
     run = cursor(connection)
-    run.execute(
-        f"""select grp, used, array_agg(day order by day), array_agg(people order by day),
-                   array_agg(amount order by day)
-            from (select g.grp, d.used, d.since - %s::date as day, sum(d.people)::bigint as people,
-                         least(sum(d.amount), {_MOST_MONEY})::bigint as amount
-                  from unnest(%b::int[], %b::int[]) as g(part, grp)
-                  join count_day d on d.part_id = g.part group by 1, 2, 3) days
-            group by 1, 2""",  # noqa: S608 - our own words
-        (EPOCH, list(groups), list(groups.values())),
-    )
+    run.execute(say, ("off", "off"))
+    yield
+    run.execute(say, ("on", "on"))
+
+
+def _summed(connection: Connection, statement: str, values: Mapping[str, Any]) -> list[Curve]:
+    run = cursor(connection)
+    # Planned anew each time: a plan that was kept knows neither how many parts are given nor how
+    # much waits.
+    run.execute(statement, values, prepare=False)
     return [Curve(*row) for row in run.fetchall()]
 
 
-def waiting(connection: Connection, product_id: int) -> list[Waiting]:
-    """Give the changes of a product's counts that have not been folded yet, summed."""
+def waiting_of_new_parts(connection: Connection, product_id: int) -> list[tuple[Part, Curve]]:
+    """Give what waits to be folded into parts that are yet to be added, each with a part."""
     run = cursor(connection)
     run.execute(
-        f"""select plan, country, "interval", currency, used, since - %s::date,
-                   sum(people)::bigint, least(sum(amount), {_MOST_MONEY})::bigint
-            from count_delta where product_id = %s group by 1, 2, 3, 4, 5, 6""",  # noqa: S608
-        (EPOCH, product_id),
+        f"""select plan, country, "interval", currency, used, since - %(epoch)s::date,
+              sum(people)::bigint, least(sum(amount), {_MOST_MONEY})::bigint
+            from count_delta d
+            where product_id = %(product)s and not exists (
+              select 1 from count_part p where p.product_id = d.product_id and {_SAME_PART})
+            group by 1, 2, 3, 4, 5, 6""",  # noqa: S608 - our own words
+        {"epoch": EPOCH, "product": product_id},
     )
-    return [Waiting(*row) for row in run.fetchall()]
+    return [
+        (Part(0, *row[:4]), Curve(NEW_PARTS, row[4], row[5:6], row[6:7], row[7:8]))
+        for row in run.fetchall()
+    ]
+
+
+def _arrays(groups: Mapping[int, int]) -> dict[str, list[int]]:
+    return {"parts": list(groups), "groups": list(groups.values())}
+
+
+_GROUPS = "unnest(%(parts)b::int[], %(groups)b::int[]) as g(part, grp)"
+_SAME_PART = " and ".join(
+    f"p.{each} = d.{each}" for each in ("plan", "country", '"interval"', "currency")
+)
+# Materialized, so that the many rows are grouped by hash and only the few that come of it sorted.
+_CURVES = f"""with days as materialized (
+      select {{group}} as grp, d.used, d.since - date '{EPOCH}' as day,
+             sum(d.people)::bigint as people, least(sum(d.amount), {_MOST_MONEY})::bigint as amount
+      from {{rows}} group by 1, 2, 3)
+    select grp, used, array_agg(day order by day), array_agg(people order by day),
+           array_agg(amount order by day)
+    from days group by 1, 2"""  # noqa: S608 - our own words
 
 
 def apart(connection: Connection, product_id: int) -> list[Apart]:
@@ -214,13 +270,17 @@ def fold(connection: Connection, product_id: int, limit: int = BATCH) -> int:
     )
     rows = run.fetchall()
     if rows:
-        _add(connection, product_id, rows)
-        _folded(connection, product_id)
+        changed = _add(connection, product_id, rows)
+        _note_changes(connection, product_id, _folded(connection, product_id), changed)
     return sum(row[8] for row in rows)
 
 
-def _add(connection: Connection, product_id: int, rows: Sequence[Sequence[Any]]) -> None:
-    """Add sums of deltas to the counts, by plan and country and over both."""
+_Changed = tuple[int, bool, date, int, Any]
+"""What changed: of which part, whether used, since when, by how many people and how much money."""
+
+
+def _add(connection: Connection, product_id: int, rows: Sequence[Sequence[Any]]) -> list[_Changed]:
+    """Add sums of deltas to the counts, by plan and country and over both; give the former."""
     ids = _part_ids(connection, product_id, rows)
     sums: dict[tuple[int, bool, date], list[Any]] = {}
     for row in rows:
@@ -231,23 +291,28 @@ def _add(connection: Connection, product_id: int, rows: Sequence[Sequence[Any]])
             both[1] += row[7]
     changed = [(*key, *both) for key, both in sorted(sums.items()) if any(both)]
     if not changed:
-        return
-    columns = [list(column) for column in zip(*changed, strict=True)]
+        return []
     run = cursor(connection)
     run.execute(
-        """insert into count_day (part_id, used, since, people, amount)
-           select * from unnest(%s::int[], %s::bool[], %s::date[], %s::bigint[], %s::numeric[])
-           on conflict (part_id, used, since) do update
-           set people = count_day.people + excluded.people,
-               amount = count_day.amount + excluded.amount""",
-        columns,
+        """with put as (
+             insert into count_day (part_id, used, since, people, amount)
+             select * from unnest(%s::int[], %s::bool[], %s::date[], %s::bigint[], %s::numeric[])
+             on conflict (part_id, used, since) do update
+             set people = count_day.people + excluded.people,
+                 amount = count_day.amount + excluded.amount
+             returning part_id, used, since, people, amount)
+           select part_id, used, since from put where people = 0 and amount = 0""",
+        [list(column) for column in zip(*changed, strict=True)],
     )
-    run.execute(
-        """delete from count_day d using unnest(%s::int[], %s::bool[], %s::date[]) as v(p, u, s)
-           where d.part_id = v.p and d.used = v.u and d.since = v.s
-             and d.people = 0 and d.amount = 0""",
-        columns[:3],
-    )
+    empty = run.fetchall()
+    if empty:
+        run.execute(
+            """delete from count_day d using unnest(%s::int[], %s::bool[], %s::date[]) as v(p, u, s)
+               where d.part_id = v.p and d.used = v.u and d.since = v.s""",
+            [list(column) for column in zip(*empty, strict=True)],
+        )
+    fine = {number for (plan, _, _, _), number in ids.items() if plan != ALL}
+    return [each for each in changed if each[0] in fine]
 
 
 _Named = tuple[str, str, str, str]
@@ -281,11 +346,46 @@ def _known_parts(connection: Connection, product_id: int) -> dict[_Named, int]:
     return {(row[0], row[1], row[2], row[3]): row[4] for row in run.fetchall()}
 
 
-def _folded(connection: Connection, product_id: int) -> None:
-    cursor(connection).execute(
+def _folded(connection: Connection, product_id: int) -> int:
+    """Note that something was folded; give the number of the fold."""
+    run = cursor(connection)
+    run.execute(
         """insert into count_state (product_id, folds) values (%s, 1)
-           on conflict (product_id) do update set folds = count_state.folds + 1""",
+           on conflict (product_id) do update set folds = count_state.folds + 1
+           returning folds""",
         (product_id,),
+    )
+    row = run.fetchone()
+    return int(row[0]) if row else 0
+
+
+def _note_changes(
+    connection: Connection, product_id: int, fold: int, changed: Sequence[_Changed]
+) -> None:
+    """Note what a fold changed, and forget what was changed many folds ago."""
+    run = cursor(connection)
+    if changed:
+        run.execute(
+            """insert into count_change
+               select %s, %s, * from unnest(
+                 %s::int[], %s::bool[], %s::date[], %s::bigint[], %s::numeric[])""",
+            (product_id, fold, *(list(column) for column in zip(*changed, strict=True))),
+        )
+    _forget_changes(connection, product_id, fold - KEPT_FOLDS)
+
+
+def _forget_changes(connection: Connection, product_id: int, until: int) -> None:
+    """Forget what folds changed up to and with that one."""
+    if until <= 0:
+        return
+    run = cursor(connection)
+    run.execute(
+        "delete from count_change where product_id = %s and fold <= %s", (product_id, until)
+    )
+    run.execute(
+        """update count_state set changes_from = %s
+           where product_id = %s and changes_from < %s""",
+        (until, product_id, until),
     )
 
 
@@ -380,7 +480,7 @@ def rebuild(connection: Connection, product_id: int) -> None:
     )
     if rows:
         _add(connection, product_id, rows)
-    _folded(connection, product_id)
+    _forget_changes(connection, product_id, _folded(connection, product_id))
 
 
 # --- those apart -----------------------------------------------------------------------------

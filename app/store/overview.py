@@ -1,7 +1,8 @@
 """What a product team looks at: how long ago people last used it, what came of asking, the pace.
 
-`curve` and `worth` go over the whole of a product; each is a function of its own, so that kept
-counts can take its place. A day is a UTC day; amounts count minor units of their currency.
+`curve` is read from the counts that are kept for the forecast, exact at every moment; `worth` goes
+over the history of a product, and is given up where that takes long. A day is a UTC day; amounts
+count minor units of their currency.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.lifecycle.case import Kind
-from app.store import pulse
+from app.store import counts, pulse
 from app.store.database import cursor
 
 STEPS = {
@@ -28,12 +29,18 @@ STEPS = {
     "erased": "erased",
 }
 """The steps of the funnel, and the line of history that each is counted by."""
-PATIENCE = "4s"
+PATIENCE = "40ms"
+"""So long a page waits to tell what the steps of the funnel are worth; it has people without it."""
+MOST_LINES = 10_000
+"""Where more than so many lines of history are to be looked at, that is not even tried."""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """How many paying subscribers last used it on a day; not `used`: started then, never used."""
+    """How many paying subscribers last used it on a day; not `used`: started then, never used.
+
+    Whoever used it before they started has not used this subscription.
+    """
 
     day: date
     used: bool
@@ -74,13 +81,20 @@ class Standing:
 
 
 def curve(connection: Connection, product_id: int) -> list[Point]:
-    """Count who pays (active or past due) by the day of last use, the earliest first."""
+    """Count who pays by the day that inactivity counts from, the earliest first.
+
+    These are all who are active or past due with an amount above zero. One statement, and so one
+    moment: what is folded and what waits to be folded are never counted twice.
+    """
     run = cursor(connection)
     run.execute(
-        """select coalesce(last_used_on, started_on), last_used_on is not null, count(*)
-           from subscription where product_id = %s and status in ('active', 'past_due')
-           group by 1, 2 order by 1, 2""",
-        (product_id,),
+        """select since, used, sum(people)::bigint from (
+             select d.since, d.used, d.people from count_part p join count_day d on d.part_id = p.id
+             where p.product_id = %(product)s and p.plan = %(all)s
+             union all
+             select since, used, people from count_delta where product_id = %(product)s) counted
+           group by 1, 2 having sum(people) <> 0 order by 1, 2""",
+        {"product": product_id, "all": counts.ALL},
     )
     return [Point(*row) for row in run.fetchall()]
 
@@ -135,14 +149,19 @@ MANY = 100
 
 
 def standing(connection: Connection, product_id: int) -> Standing:
-    """Give what is set up and what waits for a person, in one statement."""
+    """Give what is set up and what waits for a person, in one statement.
+
+    Whether there is anybody is asked in the order of an index: of a product without people a look
+    in any order would go over those of all others.
+    """
     counts = ", ".join(
         f"(select count(*) from (select 1 {rest} limit {MANY}) x)"  # noqa: S608 - our own words
         for rest in _WAITING.values()
     )
     run = cursor(connection)
     run.execute(
-        f"""select exists (select 1 from subscription where product_id = p.id),
+        f"""select exists (select 1 from (select 1 from subscription where product_id = p.id
+                order by product_id, external_id limit 1) x),
               exists (select 1 from policy where product_id = p.id),
               exists (select 1 from history where subscription_id is null and product_id = p.id
                         and what = 'relay_tested')

@@ -930,6 +930,21 @@ count_delta = Table(
 # Where rows of both are written or deleted in the order of the tables, this one comes first.
 subscription.add_is_dependent_on(count_delta)
 
+# What the last few folds changed in `count_day`, by plan and country only: whoever keeps sums of an
+# earlier fold adds these instead of reading all counts again. No key: only added, and then deleted.
+count_change = Table(
+    "count_change",
+    metadata,
+    Column("product_id", Integer, nullable=False),
+    Column("fold", BigInteger, nullable=False),
+    Column("part_id", Integer, nullable=False),
+    Column("used", Boolean, nullable=False),
+    Column("since", Date, nullable=False),
+    Column("people", BigInteger, nullable=False),
+    Column("amount", Numeric, nullable=False),
+    Index("count_change_fold_idx", "product_id", "fold"),
+)
+
 # Whom a threshold alone does not decide about, as of last night: `out` is not asked at all now,
 # `peace` was left in peace on `closed_on`, and `free` differs by its next charge only.
 count_apart = Table(
@@ -957,6 +972,8 @@ count_state = Table(
     _product(primary_key=True),
     # How often deltas were folded: what was read before is good for as long as it stays.
     Column("folds", BigInteger, nullable=False, server_default="0"),
+    # What every later fold changed stands in `count_change`.
+    Column("changes_from", BigInteger, nullable=False, server_default="0"),
     Column("nights", BigInteger, nullable=False, server_default="0"),
     # When `count_apart` was written, how many days stand in it as one, and what past asks came to.
     Column("apart_at", Moment),

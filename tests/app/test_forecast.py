@@ -1,17 +1,18 @@
 """The forecast beside the real thing: a dry run of the sweep on random populations."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete
+from sqlalchemy import Connection, delete
 
 from app import policy as policies
 from app.forecast import (
     ENOUGH,
+    HORIZON,
     Forecast,
     Forecaster,
     Keeper,
@@ -20,8 +21,11 @@ from app.forecast import (
     paced,
     wilson,
 )
+from app.forecast.groups import limits
 from app.links import Links
 from app.policy import Period
+from app.store import counts, products
+from app.store.counts import EPOCH
 from app.store.database import Database
 from app.store.tables import metadata
 from app.usage import Intake, Told
@@ -106,6 +110,15 @@ def people(draw: st.DrawFn) -> list[tuple[dict[str, str], date | None]]:
     return found
 
 
+EARLY = st.fixed_dictionaries(
+    {
+        "intervals": st.sampled_from([["year"], ["year", "month"]]),
+        "unused_for": st.sampled_from(["P30D", "P6M", "P1Y"]),
+        "ask_ahead": st.sampled_from(["P45D", "P2M"]),
+    }
+)
+
+
 @st.composite
 def bodies(draw: st.DrawFn, *, early: bool = False) -> dict[str, Any]:
     """Draw a policy with segments."""
@@ -118,7 +131,7 @@ def bodies(draw: st.DrawFn, *, early: bool = False) -> dict[str, Any]:
             "currency": st.just(["EUR"]),
         },
     ).filter(bool)
-    segments = [
+    segments: list[dict[str, Any]] = [
         {"when": draw(whens), "unused_after": draw(PERIODS), "never_used_after": draw(PERIODS)}
         for _ in range(draw(st.integers(0, 3)))
     ]
@@ -129,11 +142,10 @@ def bodies(draw: st.DrawFn, *, early: bool = False) -> dict[str, Any]:
         "segments": segments,
     }
     if early:
-        body["before_renewal"] = {
-            "intervals": draw(st.sampled_from([["year"], ["year", "month"]])),
-            "unused_for": draw(st.sampled_from(["P30D", "P6M", "P1Y"])),
-            "ask_ahead": draw(st.sampled_from(["P45D", "P2M"])),
-        }
+        body["before_renewal"] = draw(EARLY)
+        own = st.fixed_dictionaries({}, optional={"before_renewal": st.none() | EARLY})
+        for each in segments:
+            each.update(draw(own))
     return body
 
 
@@ -153,16 +165,22 @@ def settled(
     return town
 
 
-@given(people(), bodies(), st.sampled_from([date(2000, 1, 1), date(2023, 9, 1), date(2024, 2, 29)]))
+@given(
+    people(),
+    bodies(),
+    st.sampled_from([date(2000, 1, 1), date(2023, 9, 1), date(2024, 2, 29)]),
+    st.integers(0, 1),
+)
 @FREELY
 def test_thresholds_and_segments_are_exact(
     database: Database,
     found: list[tuple[dict[str, str], date | None]],
     body: dict[str, Any],
     covers_from: date,
+    folds: int,
 ) -> None:
     town = settled(database, found, covers_from)
-    Keeper(database, town.clock).fold(town.key, most=1)
+    Keeper(database, town.clock).fold(town.key, most=folds)
     town.use(found[0][0]["id"], TODAY)
 
     told = forecast(town, body).proposed
@@ -224,6 +242,14 @@ def test_the_day_of_a_threshold_is_counted_as_the_rules_count_it() -> None:
             assert period.after(last) + DAY <= due < period.after(last + DAY) + DAY
 
 
+def test_the_days_of_a_year_ahead_are_those_of_each_day() -> None:
+    for text in ("P1M", "P6M", "P1Y", "P13M", "P1M1D", "P7D", "P10Y"):
+        period = Period.parse(text)
+        for today in (date(2023, 3, 1), date(2024, 2, 29), date(2024, 8, 31)):
+            each = [(last_day(period, today + n * DAY) - EPOCH).days for n in range(HORIZON + 1)]
+            assert limits(period, today) == tuple(each)
+
+
 # --- what is told of them ----------------------------------------------------------------------
 
 
@@ -272,6 +298,16 @@ def test_a_product_without_a_policy_or_a_feed_is_told_about_too(town: Town) -> N
     assert told.nightly.counted_at is None
 
 
+@pytest.mark.parametrize("folds", [0, 1])
+def test_nobody_counts_as_unused_before_the_feeds_cover_anything(town: Town, folds: int) -> None:
+    rows(town.database, "update feed set covers_from = '2024-02-29'")
+    town.join(row("ada"))
+    Keeper(town.database, town.clock).fold("tv", most=folds)
+    told = forecast(town, YEAR).proposed
+    due = [TODAY + ahead * DAY for ahead, many in enumerate(told.days) if many]
+    assert due == [date(2025, 3, 1)]
+
+
 def test_two_products_never_mix(town: Town, database: Database, links: Links) -> None:
     other = Town.founded(database, town.clock, links, key="radio")
     town.join(row("ada"), row("ben"))
@@ -282,7 +318,10 @@ def test_two_products_never_mix(town: Town, database: Database, links: Links) ->
     assert (forecast(town, YEAR).proposed.today, forecast(other, YEAR).proposed.today) == (1, 1)
 
 
-def test_what_was_summed_is_kept_until_the_next_fold(town: Town) -> None:
+# --- what is kept from one question to the next --------------------------------------------------
+
+
+def test_what_was_summed_is_patched_by_folds(town: Town) -> None:
     keeper, clock = Keeper(town.database, town.clock), town.clock
     forecaster = Forecaster(town.database, clock)
     policy = policies.read(YEAR)
@@ -299,6 +338,201 @@ def test_what_was_summed_is_kept_until_the_next_fold(town: Town) -> None:
     assert forecaster.forecast("tv", policy).proposed.today == 2
     keeper.count_apart("tv")
     assert forecaster.forecast("tv", policy).proposed.today == 0
+
+
+MOMENTS = st.lists(
+    st.tuples(
+        st.sampled_from(["use", "join", "change", "fold", "fold", "ask", "ask", "ask", "anew"]),
+        st.integers(0, 8),
+        DAYS | st.sampled_from([date(1990, 1, 1), date(2026, 3, 1)]),
+        st.sampled_from([("basic", "GB"), ("gold", "FR"), ("gold", "DE"), ("tin", "FR")]),
+    ),
+    min_size=8,
+    max_size=25,
+)
+
+
+def happen(town: Town, what: str, number: int, day: date, facts: tuple[str, str]) -> None:
+    """Let something happen that the counts are to follow."""
+    name, keeper = f"p{number}", Keeper(town.database, town.clock)
+    match what:
+        case "use":
+            town.use(name, min(day, TODAY))
+        case "join" | "change":
+            plan, country = facts
+            started = f"{day}T10:00:00Z"
+            amount = 499 + number
+            town.join(row(name, plan=plan, country=country, started_at=started, amount=amount))
+        case "fold":
+            keeper.fold(town.key, most=1)
+        case "anew":
+            rows(town.database, "update count_day set people = people + 1")
+            keeper.check(town.key, repair=True)
+
+
+@given(MOMENTS, st.lists(bodies(), min_size=3, max_size=3), bodies(), st.data())
+@FREELY
+def test_what_is_kept_says_what_a_fresh_look_says(
+    database: Database,
+    moments: list[Any],
+    proposed: list[dict[str, Any]],
+    in_force: dict[str, Any],
+    data: st.DataObject,
+) -> None:
+    town = settled(database, [])
+    town.put_in_force(in_force)
+    keeping = Forecaster(database, town.clock)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(counts, "KEPT_FOLDS", 2)
+        for what, number, day, facts in moments:
+            happen(town, what, number, day, facts)
+            if what == "ask":
+                policy = policies.read(data.draw(st.sampled_from(proposed)))
+                told = keeping.forecast(town.key, policy)
+                assert told == Forecaster(database, town.clock).forecast(town.key, policy)
+        body = proposed[0]
+        told = keeping.forecast(town.key, policies.read(body))
+        assert told.proposed.today == would_ask(town, body, 0)
+        assert sum(told.proposed.days[:201]) == would_ask(town, body, 200)
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[set[int]]:
+    """Note which parts are read from the folded counts, as often as any are."""
+    found: list[set[int]] = []
+    curves = counts.curves
+
+    def noted(connection: Connection, groups: Mapping[int, int]) -> list[counts.Curve]:
+        found.append(set(groups))
+        return curves(connection, groups)
+
+    monkeypatch.setattr(counts, "curves", noted)
+    return found
+
+
+def segmented(*whens: dict[str, list[str]], unused_after: str = "P1Y") -> policies.Policy:
+    segments = [{"when": each, "unused_after": "P6M"} for each in whens]
+    return policies.read(YEAR | {"unused_after": unused_after, "segments": segments})
+
+
+def test_a_slider_and_a_fold_read_no_folded_counts(town: Town, read: list[set[int]]) -> None:
+    town.join(row("ada", country="FR"), row("ben"))
+    forecaster, keeper = Forecaster(town.database, town.clock), Keeper(town.database, town.clock)
+    keeper.fold("tv")
+    forecaster.forecast("tv", segmented({"country": ["FR"]}))
+    read.clear()
+    for name in ("cyd", "dan"):
+        town.join(row(name, country="ES"))
+        town.use("ada")
+        keeper.fold("tv")
+        policy = segmented({"country": ["FR"]}, unused_after="P7M")
+        assert forecaster.forecast("tv", policy).proposed.in_a_year == len(["ada", "ben", name]) + (
+            name == "dan"
+        )
+    assert read == []
+
+
+def test_another_country_in_a_segment_makes_only_its_parts_be_read(
+    town: Town, read: list[set[int]]
+) -> None:
+    town.join(
+        *(row(f"p{n}", country=each) for n, each in enumerate(("FR", "ES", "GB", "DE", "IT")))
+    )
+    Keeper(town.database, town.clock).fold("tv")
+    ids = dict(rows(town.database, "select country, id from count_part"))
+    forecaster = Forecaster(town.database, town.clock)
+    forecaster.forecast("tv", segmented({"country": ["FR"]}))
+    assert read == [{ids[""]}, {ids["FR"]}]
+    read.clear()
+    forecaster.forecast("tv", segmented({"plan": ["none"]}, {"country": ["FR", "ES"]}))
+    assert read == [{ids["ES"]}]
+
+
+def test_sums_are_made_anew_once_their_days_run_out(town: Town) -> None:
+    town.join(row("ada"), row("old", started_at="1990-01-01T00:00:00Z"))
+    town.join(row("ben", started_at="2025-12-01T00:00:00Z"))
+    town.join(row("far", started_at="2027-01-01T00:00:00Z"))
+    forecaster, keeper = Forecaster(town.database, town.clock), Keeper(town.database, town.clock)
+    keeper.fold("tv")
+    policy = policies.read(YEAR | {"never_used_after": "P10Y"})
+    soon = policies.read(YEAR | {"never_used_after": "P30D"})
+    for _ in range(6):
+        for each in (policy, soon):
+            fresh = Forecaster(town.database, town.clock).forecast("tv", each)
+            assert forecaster.forecast("tv", each) == fresh
+        town.clock.advance(150 * DAY)
+    assert fresh.proposed.today == 3
+
+
+def test_a_start_before_or_after_all_others_is_added_to_what_is_kept(town: Town) -> None:
+    town.join(row("ada"))
+    forecaster, keeper = Forecaster(town.database, town.clock), Keeper(town.database, town.clock)
+    soon = policies.read(YEAR | {"never_used_after": "P30D"})
+    for name, started in (("ada", "2022-09-01"), ("late", "2026-03-01"), ("old", "2019-01-01")):
+        town.join(row(name, started_at=f"{started}T00:00:00Z"))
+        keeper.fold("tv")
+        fresh = Forecaster(town.database, town.clock)
+        assert forecaster.forecast("tv", soon) == fresh.forecast("tv", soon)
+        assert forecaster.kept == fresh.kept
+
+
+def test_days_out_of_reach_of_any_threshold_take_no_room(town: Town) -> None:
+    town.join(row("ada"), row("ben"))
+    for name, day in (("ada", "1900-01-01"), ("ben", "2900-01-01")):
+        rows(
+            town.database,
+            "update subscription set started_on = cast(:day as date) where external_id = :name",
+            day=day,
+            name=name,
+        )
+    forecaster, keeper = Forecaster(town.database, town.clock), Keeper(town.database, town.clock)
+    keeper.fold("tv")
+    told = forecaster.forecast("tv", policies.read(YEAR | {"never_used_after": "P10Y"})).proposed
+    assert (told.today, told.in_a_year) == (1, 1)
+    (kept,) = forecaster.kept.values()
+    assert {len(each.people) for each in kept.steps} == {4000 + 300 + 365 + 2}
+
+
+def test_whom_a_night_sets_apart_is_asked_of_each_policy(town: Town) -> None:
+    town.join(row("ada", interval="year", renews_at="2024-12-01T00:00:00Z"))
+    town.use("ada", date(2024, 1, 1))
+    Keeper(town.database, town.clock).count_apart("tv")
+    early = {"intervals": ["year"], "unused_for": "P6M", "ask_ahead": "P45D"}
+    forecaster = Forecaster(town.database, town.clock)
+    found = [
+        forecaster.forecast("tv", policies.read(YEAR | more)).proposed.days
+        for more in ({}, {"before_renewal": early}, {})
+    ]
+    assert found[0] == found[2]
+    due = [TODAY + each.index(1) * DAY for each in found]
+    assert due[0] == date(2025, 1, 2)
+    assert due[1] < date(2024, 11, 1), "a window before the charge in December"
+
+
+def test_who_reads_at_an_earlier_moment_is_told_of_that_moment(town: Town) -> None:
+    town.join(row("ada", country="FR"), row("ben"))
+    forecaster, keeper = Forecaster(town.database, town.clock), Keeper(town.database, town.clock)
+    keeper.fold("tv")
+    policy, told = segmented({"country": ["FR"]}), []
+
+    def later() -> None:
+        town.join(row("cyd", country="FR"))
+        keeper.fold("tv")
+        told.append(forecaster.forecast("tv", policy).proposed.today)
+
+    with pytest.MonkeyPatch.context() as patched:
+        load = products.load
+
+        def overtaken(connection: Connection, key: str) -> products.Product:
+            found = load(connection, key)
+            patched.setattr(products, "load", load)
+            later()
+            return found
+
+        patched.setattr(products, "load", overtaken)
+        told.append(forecaster.forecast("tv", policy).proposed.today)
+    told.append(forecaster.forecast("tv", policy).proposed.today)
+    assert told == [3, 2, 3]
 
 
 # --- pace and expectation ----------------------------------------------------------------------

@@ -1,14 +1,20 @@
 """What a forecast takes beside a GROUP BY of all subscriptions, and what counting costs intake.
 
-The people are spread over four years of days, forty plans and countries and two currencies. A plain
-threshold is one sum over the folded counts; a whole forecast is the year of two policies, with and
-without what was summed before (the first while a slider is dragged, and the next ones). The intake
-is measured with the triggers that count and without them, by turns.
+The people are spread over six years of days, eight plans, forty countries, two intervals and three
+currencies, most of them in a few of these. What a forecast takes depends on how many distinct days
+and parts that makes, and hardly on the people. It is measured for the first question of a process,
+the next ones with other thresholds (a slider is dragged), those after a fold, and while use waits
+to be folded; by itself, and as a call over HTTP, of which the client sees all.
+
+The intake is measured with the triggers that count and without them, by turns.
 """
 
-from collections.abc import Callable
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
+from itertools import count, islice
 from random import Random
 from statistics import median
 from time import perf_counter
@@ -20,23 +26,41 @@ from app import policy as policies
 from app.clock import Clock
 from app.forecast import Forecaster, Keeper
 from app.policy import Policy
+from app.store import counts, products
 from app.store.database import Database
 from app.usage import Intake, Told
 from tests.benchmarks import ground
+from tests.benchmarks.caller import call, request
+from tests.benchmarks.serving import served
 
 TIMES = 5
+SLID = 50
+"""So many steps a slider is dragged."""
 BATCH = 1000
 PEOPLE = 100_000
-SPREAD = """update subscription set
-    plan = 'plan_' || abs(hashint8(id)) % 4,
-    country = (array['DE','FR','GB','US','IT','ES','NL','SE','PL','AT'])
-      [1 + abs(hashint8(id)) / 4 % 10],
-    currency = case when abs(hashint8(id)) / 4 % 10 = 2 then 'GBP' else 'EUR' end,
-    "interval" = case when abs(hashint8(id)) / 40 % 5 = 0 then 'year' else 'month' end,
-    started_on = cast(:today as date) - (id * 7919 % 1500)::int - 1,
-    last_used_on = case when id % 9 = 0 then null
-      when id % 3 = 0 then cast(:today as date) - (id * 104729 % 1400)::int
-      else cast(:today as date) - (id % 30)::int end"""
+FILLED = 2_000_000
+"""So many people are filled in at once."""
+COUNTRIES = """US GB DE FR ES IT NL SE PL AT BE CH PT IE DK NO FI CZ HU RO GR BG HR SK SI LT LV EE
+    LU MT CY CA AU NZ MX BR JP KR IN ZA"""
+FILL = """insert into subscription (product_id, external_id, status, plan, country, "interval",
+      amount, currency, started_on, renews_at, last_used_on, told)
+    select :product, 'sub_' || n,
+      case when a < 0.03 then 'canceled' when a < 0.05 then 'past_due' else 'active' end,
+      'plan_' || width_bucket(b, array[0.4, 0.6, 0.72, 0.82, 0.9, 0.95, 0.98]::float8[]),
+      (regexp_split_to_array(:countries, '\\s+'))[1 + place],
+      case when c < 0.2 then 'year' else 'month' end,
+      case when c < 0.2 then 9900 else 999 + 100 * (n % 7)::int end,
+      case when d < 0.03 or place = 0 or place > 30 then 'USD' when place = 1 then 'GBP'
+        else 'EUR' end,
+      cast(:today as date) - ago,
+      cast(:today as date) + case when c < 0.2 then 1 + (n % 365)::int else 1 + (n % 30)::int end,
+      case when e < 0.08 then null
+        when e < 0.78 then cast(:today as date) - least(ago, 1 + (30 * f * f)::int)
+        else cast(:today as date) - 1 - (ago * f)::int end, '\\x00'
+    from (select n, random() a, random() b, random() c, random() d, random() e, random() f,
+            floor(40 * power(random(), 2.5))::int place,
+            1 + (2190 * power(random(), 0.9))::int ago
+          from generate_series(cast(:first as bigint), cast(:last as bigint)) n) people"""
 GROUP_BY = """select count(*) from subscription
     where product_id = (select id from product where key = :key)
       and status in ('active', 'past_due') and amount > 0
@@ -59,30 +83,39 @@ def run(rows: int) -> None:
     with ground.database() as database:
         print(f"{rows:,} subscriptions; durable; medians of {TIMES}")
         _fill(database, rows, now)
-        _forecasts(database, now.date())
+        _thresholds(database, now.date())
+        key = _key(database)
+        with served(database.url, "ours") as server:
+            for name, body in BODIES.items():
+                _forecasts(database, name, body)
+                _calls(server.ports[0], key, name, body)
+        for people in FOLDED:
+            _after_use(database, rows, now.date(), people)
         _intake(database, rows, now.date())
 
 
 def _fill(database: Database, rows: int, now: datetime) -> None:
-    """Fill, spread and count anew: what filling left to be folded is not what is measured."""
+    """Fill and count: what filling left to be folded is not what is measured."""
+    product = ground.found(database, now)
     _counting(database, on=False)
-    ground.fill(database, rows, now)
-    with database.transaction() as connection:
-        connection.execute(text(SPREAD), {"today": now.date()})
-        connection.execute(text("update count_state set drift = null"))
+    for first in range(1, rows + 1, FILLED):
+        values = {"first": first, "last": min(rows, first + FILLED - 1), "countries": COUNTRIES}
+        with database.transaction() as connection:
+            connection.execute(text(FILL), values | {"product": product, "today": now.date()})
     _counting(database, on=True)
-    ground.alone(database, "vacuum full subscription")
     ground.alone(database, "vacuum analyze")
     keeper = Keeper(database, Clock())
-    _timed("counted anew, as a repair does", lambda: keeper.check(ground.KEY, repair=True), 1)
+    with database.transaction() as connection:
+        _timed("counted anew, as a repair does", lambda: counts.rebuild(connection, product), 1)
     _timed("those apart, as every night", lambda: keeper.count_apart(ground.KEY), 1)
     ground.alone(database, "vacuum analyze")
     counted = ground.number(database, "select count(*) from count_day")
+    parts = ground.number(database, "select count(*) from count_part")
     apart = ground.number(database, "select count(*) from count_apart")
-    print(f"    {counted:,} counts, {apart:,} rows apart")
+    print(f"    {counted:,} counts of {parts:,} parts, {apart:,} rows apart")
 
 
-def _forecasts(database: Database, today: date) -> None:
+def _thresholds(database: Database, today: date) -> None:
     day = today - timedelta(days=366)
     values = {"key": ground.KEY, "day": day}
     found = [ground.number(database, each, **values) for each in (GROUP_BY, THRESHOLD)]
@@ -91,25 +124,79 @@ def _forecasts(database: Database, today: date) -> None:
     plain = _timed("GROUP BY of one threshold", lambda: ground.number(database, GROUP_BY, **values))
     quick = _timed("the same from counts", lambda: ground.number(database, THRESHOLD, **values))
     print(f"    {plain / quick:,.0f} times as fast (target: 1 ms)")
-    early = {"intervals": ["year"], "unused_for": "P6M", "ask_ahead": "P45D"}
-    for name, body in (
-        ("no segments", PLAIN),
-        ("three segments", PLAIN | {"segments": SEGMENTS}),
-        ("with before_renewal", PLAIN | {"segments": SEGMENTS, "before_renewal": early}),
-    ):
-        policy = policies.read(body)
-        fresh = partial(_afresh, database, policy)
-        kept = Forecaster(database, Clock())
-        kept.forecast(ground.KEY, policy)
-        _timed(f"forecast, {name}: the first", fresh)
-        again = partial(kept.forecast, ground.KEY, policy)
-        _timed(f"forecast, {name}: the next ones", again)
-    print("    (target: 50 ms)")
 
 
-def _afresh(database: Database, policy: Policy) -> object:
-    """Forecast as a process does that has just begun."""
-    return Forecaster(database, Clock()).forecast(ground.KEY, policy)
+EARLY = {"intervals": ["year"], "unused_for": "P6M", "ask_ahead": "P45D"}
+BODIES: dict[str, dict[str, Any]] = {
+    "no segments": PLAIN,
+    "three segments": PLAIN | {"segments": SEGMENTS},
+    "with before_renewal": PLAIN | {"segments": SEGMENTS, "before_renewal": EARLY},
+}
+FOLDED = (200, 2_000, 20_000)
+"""So many people use it between two folds: seconds, a minute and several of twenty million."""
+
+
+def _dragged(body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Give the same policy with one threshold after another, as a slider does."""
+    for days in count(200):
+        yield {**body, "unused_after": f"P{days}D"}
+
+
+def _forecasts(database: Database, name: str, body: Mapping[str, Any]) -> None:
+    """Measure what a process does that has just begun, and then while a slider is dragged."""
+    bodies = _dragged(body)
+    forecaster = Forecaster(database, Clock())
+    fresh = policies.read(next(bodies))
+    _timed(f"{name}: the first", lambda: _asked(Forecaster(database, Clock()), fresh))
+    _asked(forecaster, fresh)
+    again = map(policies.read, bodies)
+    _timed(f"{name}: the next ones", lambda: _asked(forecaster, next(again)), SLID)
+
+
+def _asked(forecaster: Forecaster, policy: Policy) -> object:
+    return forecaster.forecast(ground.KEY, policy)
+
+
+def _calls(port: int, key: str, name: str, body: Mapping[str, Any]) -> None:
+    """Measure the same as a call, over one kept connection; another thread may answer each."""
+    head = [("Authorization", f"Bearer {key}"), ("Content-Type", "application/json")]
+    bodies = islice(_dragged(body), SLID + 1)
+    path = f"/v1/products/{ground.KEY}/forecasts"
+    first, *requests = (request("POST", path, json.dumps(each).encode(), head) for each in bodies)
+    call([port], [first], 1)
+    load = call([port], requests, 1)
+    over = f"{name}: the next ones over HTTP"
+    print(f"{over:44} {load.p50:10,.2f} ms, p99 {load.p99:,.2f} ms (target: 50 ms)")
+
+
+def _after_use(database: Database, rows: int, today: date, people: int) -> None:
+    """Measure forecasts while the use of some people waits to be folded, and once it is folded."""
+    random, keeper = Random(people), Keeper(database, Clock())  # noqa: S311 - an order, no secret
+    forecaster = Forecaster(database, Clock())
+    bodies = map(policies.read, _dragged(BODIES["three segments"]))
+    keeper.fold(ground.KEY)
+    _asked(forecaster, next(bodies))
+    waiting, folded = [], []
+    for times in range(TIMES):
+        chosen = random.sample(range(1, rows + 1), min(rows, people))
+        for start in range(0, len(chosen), BATCH):
+            _record(database, chosen[start:][:BATCH], today + timedelta(days=times))
+        waiting.append(_seconds(lambda: _asked(forecaster, next(bodies))))
+        keeper.fold(ground.KEY)
+        folded.append(_seconds(lambda: _asked(forecaster, next(bodies))))
+    for what, took in (("wait to be folded", waiting), ("were folded", folded)):
+        name = f"three segments: {people:,} {what}"
+        print(f"{name:44} {median(took) * 1000:10,.2f} ms")
+
+
+def _key(database: Database) -> str:
+    """Make an API key that may read, as the command does."""
+    key = "rk_" + secrets.token_urlsafe(32)
+    digest = hashlib.sha256(key.encode()).digest()
+    with database.transaction() as connection:
+        product, now = products.row_of(connection, ground.KEY).id, datetime.now(UTC)
+        products.add_key(connection, product, digest, key[:7], "read", None, now)
+    return key
 
 
 def _intake(database: Database, rows: int, today: date) -> None:
@@ -156,10 +243,12 @@ def _counting(database: Database, *, on: bool) -> None:
 
 def _timed(name: str, work: Callable[[], object], times: int = TIMES) -> float:
     """Print and give how long something takes, in seconds: the median of some times."""
-    took = []
-    for _ in range(times):
-        began = perf_counter()
-        work()
-        took.append(perf_counter() - began)
+    took = [_seconds(work) for _ in range(times)]
     print(f"{name:44} {median(took) * 1000:10,.2f} ms")
     return median(took)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    began = perf_counter()
+    work()
+    return perf_counter() - began

@@ -53,14 +53,8 @@ def database() -> Iterator[Database]:
         made.close()
 
 
-def fill(
-    database: Database,
-    rows: int,
-    now: datetime,
-    zone: str = "Europe/Berlin",
-    billing: str = "sandbox",
-) -> int:
-    """Fill a database with subscriptions, a tenth of them due; give how many are."""
+def found(database: Database, now: datetime, billing: str = "sandbox") -> int:
+    """Add the product, with a policy in force and a feed that has told everything; give its id."""
     with database.transaction() as connection:
         product = products.add(connection, KEY, "Big", billing, now)
         products.change(connection, product, {"from_address": "care@big.example"})
@@ -69,6 +63,19 @@ def fill(
         versions.activate(connection, product, version, ACTOR, now)
         feed = products.feed_named(connection, product, "app", now)
         products.cover(connection, feed.id, now.date().replace(year=2000), now.date())
+    return product
+
+
+def fill(
+    database: Database,
+    rows: int,
+    now: datetime,
+    zone: str = "Europe/Berlin",
+    billing: str = "sandbox",
+) -> int:
+    """Fill a database with subscriptions, a tenth of them due; give how many are."""
+    product = found(database, now, billing)
+    with database.transaction() as connection:
         connection.execute(
             text(
                 """insert into subscription (product_id, external_id, status, plan, country,

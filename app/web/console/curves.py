@@ -6,9 +6,11 @@ Pure: made of counts by day, measured in months of the calendar. Coordinates are
 
 import csv
 import io
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import accumulate
 
 from app.policy import DAYS_A_MONTH, Period, Policy
 from app.store.overview import Point
@@ -75,44 +77,51 @@ class Curve:
         return text.getvalue()
 
 
+class _Sums:
+    """How many stand at a day or an earlier one, from points in the order of their days."""
+
+    def __init__(self, points: Iterable[Point]) -> None:
+        """Sum points up once: a curve asks for sixty days and more."""
+        found = list(points)
+        self.days = [point.day for point in found]
+        self.sums = [0, *accumulate(point.many for point in found)]
+
+    def until(self, day: date) -> int:
+        """Give how many stand at that day or an earlier one."""
+        return self.sums[bisect_right(self.days, day)]
+
+
 def drawn(points: Sequence[Point], policy: Policy | None, today: date) -> Curve:
-    """Draw the curve of a product as it stands today."""
-    furthest = min((point.day for point in points), default=today)
+    """Draw the curve of a product as it stands today, from points in the order of their days."""
+    furthest = points[0].day if points else today
     months = min(MOST, max(FEWEST, -(-_months(furthest, today) // 12) * 12))
-    rows = tuple(_row(points, each, today) for each in range(months + 1))
-    total = sum(point.many for point in points)
+    used, never = (_Sums(each for each in points if each.used is one) for one in (True, False))
+    rows = tuple(_row(used, never, each, today) for each in range(months + 1))
+    total = rows[0].many
     return Curve(
         total,
         rows,
         months,
         _line([row.many for row in rows], total),
         _line([row.never for row in rows], total),
-        tuple(_thresholds(points, policy, today, months)),
+        tuple(_thresholds(used, never, policy, today, months)) if policy else (),
     )
 
 
-def _row(points: Sequence[Point], months: int, today: date) -> Row:
+def _row(used: _Sums, never: _Sums, months: int, today: date) -> Row:
     until = Period(months=months).before(today) if months else date.max
-    beyond = [point for point in points if point.day <= until]
-    never = sum(point.many for point in beyond if not point.used)
-    return Row(months, sum(point.many for point in beyond), never)
+    return Row(months, used.until(until) + never.until(until), never.until(until))
 
 
 def _thresholds(
-    points: Sequence[Point], policy: Policy | None, today: date, months: int
-) -> list[Threshold]:
-    if policy is None:
-        return []
-    found = []
-    for name, period, used in (
-        ("unused", policy.terms.unused_after, True),
-        ("never_used", policy.terms.never_used_after, False),
+    used: _Sums, never: _Sums, policy: Policy, today: date, months: int
+) -> Iterator[Threshold]:
+    for name, period, sums in (
+        ("unused", policy.terms.unused_after, used),
+        ("never_used", policy.terms.never_used_after, never),
     ):
-        until = period.before(today)
-        many = sum(each.many for each in points if each.used is used and each.day <= until)
         at = min(1.0, period.rough_days / DAYS_A_MONTH / months) * WIDE
-        found.append(Threshold(name, period, round(at, 1), many))
-    return found
+        yield Threshold(name, period, round(at, 1), sums.until(period.before(today)))
 
 
 def _line(values: Sequence[int], total: int) -> str:

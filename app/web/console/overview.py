@@ -180,7 +180,8 @@ class Overviews:
 
     def _funnel(self, product: Product, often: dict[str, int], span: Span) -> list[FunnelStep]:
         """Give the steps with people where they can be counted in time, or else how often."""
-        worth = self._worth(product, span)
+        few = sum(often.values()) <= overview.MOST_LINES
+        worth = self._worth(product, span) if few else None
         if worth is None:
             return _steps(often, None)
         counts = dict.fromkeys(often, 0)

@@ -2,7 +2,9 @@
 
 from datetime import date, timedelta
 from threading import Barrier, Thread
+from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import Connection, text
 
@@ -70,6 +72,74 @@ def test_a_batch_is_bounded_and_the_order_does_not_matter(town: Town) -> None:
             pass
     assert rows(town.database, "select count(*) from count_delta") == [(0,)]
     assert right(town)
+
+
+def test_what_comes_and_goes_is_joined_by_hash_whatever_statistics_say(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joined: dict[str, str] = {}
+    run = psycopg.Cursor.execute
+
+    def noted(self: Any, query: Any, *rest: Any, **more: Any) -> Any:
+        for table in ("count_delta d", "count_change d", "count_day d"):
+            if "days as materialized" in query and table in query:
+                loops = self.connection.execute("show enable_nestloop").fetchone()
+                assert more == {"prepare": False}
+                joined[table] = loops[0]
+        return run(self, query, *rest, **more)
+
+    with town.database.transaction() as connection:
+        with monkeypatch.context() as patched:
+            patched.setattr(psycopg.Cursor, "execute", noted)
+            counts.waiting(connection, town.product.id, {1: 0})
+            counts.changes(connection, town.product.id, 0, {1: 0})
+            counts.curves(connection, {1: 0})
+        for setting in ("enable_nestloop", "enable_mergejoin"):
+            assert connection.exec_driver_sql(f"show {setting}").scalar_one() == "on"
+    assert joined == {"count_delta d": "off", "count_change d": "off", "count_day d": "on"}
+
+
+def test_a_day_at_which_nobody_stands_any_more_is_forgotten(town: Town) -> None:
+    keeper(town).fold(town.key)
+    for n in range(5):
+        town.use(f"p{n}", TODAY)
+    keeper(town).fold(town.key)
+    days = "select used, since, sum(people) from count_day group by 1, 2 order by 1"
+    assert rows(town.database, days) == [(False, date(2022, 9, 1), 2), (True, TODAY, 10)]
+    town.use("p5", TODAY)
+    keeper(town).fold(town.key)
+    assert rows(town.database, days) == [(True, TODAY, 12)]
+    assert right(town)
+
+
+def test_what_the_last_folds_changed_can_be_read_and_the_rest_is_forgotten(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counts, "KEPT_FOLDS", 2)
+
+    def kept() -> tuple[int, int, list[tuple[int, int]]]:
+        (state,) = rows(town.database, "select folds, changes_from from count_state")
+        found = rows(
+            town.database,
+            "select fold, sum(people) from count_change group by 1 order by 1",
+        )
+        return state[0], state[1], [(fold, int(people)) for fold, people in found]
+
+    keeper(town).fold(town.key)
+    assert kept() == (1, 0, [(1, 6)])
+    for n in range(2):
+        town.join(row(f"more{n}"))
+        keeper(town).fold(town.key)
+    assert kept() == (3, 1, [(2, 1), (3, 1)])
+    town.use("p1", TODAY)
+    with town.database.transaction() as connection:
+        counts.rebuild(connection, town.product.id)
+    assert kept() == (4, 4, [])
+    town.use("p3", TODAY)
+    keeper(town).fold(town.key)
+    assert kept() == (5, 4, [(5, 0)])
+    moved = rows(town.database, "select since, people, amount from count_change order by 1")
+    assert moved == [(date(2022, 9, 1), -1, -1349), (TODAY, 1, 1349)]
 
 
 def test_who_comes_while_another_folds_takes_nothing(town: Town) -> None:

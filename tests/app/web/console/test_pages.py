@@ -8,8 +8,10 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.errors import QueryCanceled
 from sqlalchemy import text, update
 
+from app.forecast import Keeper
 from app.lifecycle.case import AskReview, Concern, Verdict
 from app.store import overview, products, tables
 from app.store.database import Database
@@ -44,7 +46,8 @@ def person(desk: Desk, name: str) -> str:
 # --- what they show ------------------------------------------------------------------------
 
 
-def test_the_overview_counts_people_and_money(desk: Desk) -> None:
+def test_the_overview_counts_people_and_money(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overview, "PATIENCE", "30s")  # a busy machine is not what this is about
     town = desk.town
     asked(town, "a", "b", "c")
     town.join(row("used", amount="500"))
@@ -92,6 +95,46 @@ def test_a_yearly_price_is_told_by_the_month(desk: Desk) -> None:
     assert {(each.currency, each.amount) for each in found} == {("GBP", 1000), ("JPY", 1000)}
 
 
+def test_what_takes_too_long_is_left_out_and_the_rest_is_told(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked(desk.town, "a", "b")
+    many = '<td class="num">2</td>\n<td class="num">'
+    who, tried = desk.person("viewer"), []
+
+    def slow(*_: Any) -> Any:
+        tried.append(1)
+        raise QueryCanceled
+
+    monkeypatch.setattr(overview, "worth", slow)
+    monkeypatch.setattr(overview, "MOST_LINES", 4)
+    assert f"{many}takes too long" in who.get(f"{TV}/").text
+    monkeypatch.setattr(overview, "MOST_LINES", 3)
+    assert f"{many}takes too long" in who.get(f"{TV}/").text
+    assert len(tried) == 1, "what is far too much is not even tried"
+
+
+def test_the_money_of_the_funnel_is_waited_for_a_moment_only(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, told = desk.town.clock.now(), []
+    run = psycopg.Cursor.execute
+
+    def waited(self: Any, query: Any, *rest: Any, **more: Any) -> Any:
+        found = run(self, query, *rest, **more)
+        if "from history" in query:
+            told.append(self.connection.execute("show statement_timeout").fetchone()[0])
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(psycopg.Cursor, "execute", waited)
+        with desk.town.database.transaction() as connection:
+            overview.worth(connection, desk.town.product.id, now, now)
+    assert told == [overview.PATIENCE]
+    with desk.town.database.transaction() as connection:
+        assert connection.exec_driver_sql("show statement_timeout").scalar_one() == "0"
+
+
 def test_a_new_product_sees_what_is_to_be_done(desk: Desk, database: Database) -> None:
     with database.transaction() as connection:
         products.add(connection, "new", "New", "sandbox", desk.town.clock.now())
@@ -105,9 +148,12 @@ def test_a_new_product_sees_what_is_to_be_done(desk: Desk, database: Database) -
     assert "nobody is asked" in text_of
 
 
-def test_the_curve_is_the_whole_base(desk: Desk) -> None:
+@pytest.mark.parametrize("folds", [0, 1])
+def test_the_curve_is_the_whole_base(desk: Desk, folds: int) -> None:
     town = desk.town
     town.join(*(row(f"n{each}") for each in range(3)), row("u"), row("gone", status="canceled"))
+    town.join(row("free", amount="0"))
+    Keeper(town.database, town.clock).fold(town.key, most=folds)
     town.use("u")
     who = desk.person("viewer")
     told = who.get(f"{TV}/curve.csv")
