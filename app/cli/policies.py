@@ -49,8 +49,8 @@ def show(product_key: str, version: int | None, as_json: bool) -> None:
     with installed() as parts, parts.database.transaction() as connection:
         row = products.row_of(connection, product_key)
         found = store.versions(connection, row.id)[::-1]
-        chosen = version or row.policy_version
-        body = store.version(connection, row.id, chosen).body if chosen else None
+        chosen = row.policy_version if version is None else version
+        body = None if chosen is None else store.version(connection, row.id, chosen).body
         plan = plans.of(connection, row.id)
     listed = [
         {
@@ -93,8 +93,8 @@ def diff(product_key: str, version: int, other: int | None, as_json: bool) -> No
     with installed() as parts, parts.database.transaction() as connection:
         row = products.row_of(connection, product_key)
         after = store.version(connection, row.id, version)
-        against = other or row.policy_version
-        before = store.version(connection, row.id, against) if against else None
+        against = row.policy_version if other is None else other
+        before = None if against is None else store.version(connection, row.id, against)
     changes = differences(None if before is None else read(before), read(after))
     if as_json:
         told = [{"path": each.path, "before": each.before, "after": each.after} for each in changes]
@@ -281,7 +281,7 @@ def list_show(product_key: str, version: int, sample: bool, as_json: bool) -> No
         with parts.database.transaction() as connection:
             row = products.row_of(connection, product_key)
             found = lists.of(connection, row.id, version)
-            chosen = lists.sample(connection, row.id, version, SAMPLE)
+            some = lists.sample(connection, row.id, version, SAMPLE) if sample else None
         if found is None:
             raise Refused(
                 f"version {version} has no list",
@@ -290,7 +290,8 @@ def list_show(product_key: str, version: int, sample: bool, as_json: bool) -> No
         if as_json:
             print_json({"product": product_key} | asdict(found))
             return
-        for line in as_csv(chosen if sample else everybody(parts.database, row.id, version)):
+        listed = everybody(parts.database, row.id, found) if some is None else some
+        for line in as_csv(listed):
             click.echo(line, nl=False)
     say(f"{found.people:,} people, hash {found.hash}")
 

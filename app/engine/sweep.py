@@ -34,6 +34,7 @@ BATCH = 1000
 ACTOR = "clock"
 NO_TURNS = Turns()
 EVERY_ACT = frozenset(Act)
+_ANOTHER = "another version of the policy has been put in force: the next sweep goes by that"
 
 
 @dataclass(slots=True)
@@ -54,7 +55,7 @@ class Pass:
 
 
 class _Braked(Exception):
-    """A brake was set in the middle of a pass."""
+    """A brake was set in the middle of a pass, or it is another policy that counts by now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +90,10 @@ class Sweeper:
     def go_through(self) -> Pass:
         """Go through the rounds and timers, knowing what billing can do."""
         done = Pass(self.product_key)
-        done.stopped = self._stopped(done)
-        if done.stopped is not None:
-            return done
         try:
+            done.stopped = self._stopped(done)
+            if done.stopped is not None:
+                return done
             self._rounds(done)
             done.stopped = self._count_backlog(done)
             if done.stopped is None:
@@ -200,11 +201,11 @@ class Sweeper:
 
         Say why nobody may be yet, where somebody has to agree to them first.
         """
+        made = self._in_transaction(done, _list_of)
+        if made is not None and made.waits:
+            return _waits(made.version, made.people)
         if not self._in_transaction(done, guards.ramp_unknown):
             return None
-        made = self._in_transaction(done, _list_of)
-        if made is not None:
-            return _waits(made.version, made.people)
         done.backlog = self._everybody().backlog()
         if self._in_transaction(done, partial(guards.wants_list, backlog=done.backlog)):
             return self._list(done)
@@ -222,10 +223,12 @@ class Sweeper:
             version = product.policy_version
             if version is None or self.dry or not lists.take_turn(connection, product.id):
                 return _waits(version, done.backlog or 0)
+            if (made := _list_of(connection, product)) is not None:
+                return _waits(version, made.people)
             add = partial(lists.add, connection, product.id, version)
             replace(self._everybody(), listing=add).backlog()
             lists.complete(connection, product.id, version, self.now)
-            made = lists.of(connection, product.id, version)
+            made = _list_of(connection, product)
         return _waits(version, made.people if made else 0)
 
     def _counter(self) -> Sweeper:
@@ -264,7 +267,8 @@ class Sweeper:
         """Decide how to go through the timers; once a pass."""
         by_customer = not self.alone and customers.any_named(connection, product.id)
         listed = None if self.counting else _list_in_work(connection, product)
-        return _Way(self._pace_binds(connection, product), by_customer, listed)
+        binds = self._pace_binds(connection, product)
+        return _Way(product.policy_version, binds, by_customer, listed)
 
     def _pace_binds(self, connection: Connection, product: Product) -> bool:
         """Say whether more timers are due than may be asked, where anybody may."""
@@ -285,6 +289,8 @@ class Sweeper:
     ) -> _Seen | None:
         """Judge one batch; None at the end."""
         _go_on(connection, product)
+        if product.policy_version != way.version:
+            raise _Braked(_ANOTHER)
         until = guards.horizon(product, self.now)
         if until is None:
             return None
@@ -491,10 +497,12 @@ def _go_on(connection: Connection, product: Product) -> None:
 class _Way:
     """How a pass goes through the timers: in the order of charges, one ask a customer.
 
+    `version` is the policy that the pass began under: its ramp and its list hold for no other.
     `listed` is the version of which only those on its list may be asked; None where anybody may.
     `served` are those whom a dry run would have asked so far.
     """
 
+    version: int | None
     by_charge: bool
     by_customer: bool
     listed: int | None = None

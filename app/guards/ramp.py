@@ -54,6 +54,8 @@ def ramp_left(connection: Connection, product: Product, now: datetime) -> Allowa
         return Allowance(0, halted_in_words(product.key, policy.version, state))
     if at_once:
         return Allowance(UNLIMITED, "no ramp")
+    if state.backlog is None:
+        return Allowance(0, "the ramp has not begun: the next sweep counts who would be asked")
     steps, step, opened = policy.pace.ramp, state.step, state.opened
     if used_up(policy, state):
         following = _step_after(connection, product, state, now)

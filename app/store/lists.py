@@ -50,6 +50,7 @@ _COLUMNS = "version, made_at, people, hash, approved_by, approved_at, done_at"
 _ENTRY = """s.id, s.external_id, l.why, s.plan, s.country, s."interval", s.amount, s.currency,
     s.started_on, s.last_used_on"""
 _FROM = """from ask_listed l join subscription s on s.id = l.subscription_id
+    join contact c on c.subscription_id = s.id
     where l.product_id = %s and l.version = %s"""
 
 
@@ -152,11 +153,13 @@ def on_it(
 def entries(
     connection: Connection, product_id: int, version: int, after: int, limit: int
 ) -> Sequence[Entry]:
-    """Give who is on a list, a page of it, in the order of our numbers."""
+    """Give who is on a list, a page of it, in the order of our numbers; not who was erased."""
     run = cursor(connection)
+    # Said of each table: otherwise a merge join reads the others from their beginning every time.
     run.execute(
-        f"select {_ENTRY} {_FROM} and l.subscription_id > %s order by l.subscription_id limit %s",
-        (product_id, version, after, limit),
+        f"""select {_ENTRY} {_FROM} and l.subscription_id > %s and s.id > %s
+              and c.subscription_id > %s order by l.subscription_id limit %s""",
+        (product_id, version, after, after, after, limit),
     )
     return [Entry(*row) for row in run.fetchall()]
 
@@ -184,7 +187,8 @@ def sample(connection: Connection, product_id: int, version: int, many: int) -> 
               join ask_list w on w.product_id = l.product_id and w.version = l.version
               where l.product_id = %s and l.version = %s
               order by md5(w.hash || l.subscription_id) limit %s) l
-            join subscription s on s.id = l.id order by s.id""",  # noqa: S608 - our own words
+            join subscription s on s.id = l.id
+            join contact c on c.subscription_id = s.id order by s.id""",  # noqa: S608 - our own words
         (product_id, version, many),
     )
     return [Entry(*row) for row in run.fetchall()]

@@ -15,8 +15,6 @@ from app.errors import NotFound
 from app.store import tables
 from app.store.database import cursor
 
-HIGHEST = 2**31 - 1
-"""No number of a version is higher: what is asked for may be."""
 POLICY_LINES = (
     "policy_proposed",
     "policy_commented",
@@ -30,6 +28,8 @@ POLICY_LINES = (
     "list_dropped",
 )
 """The lines of history that tell the story of a version."""
+LARGEST = 2**31 - 1
+"""No version has a larger number; the column would not even take the question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +93,8 @@ def newest(connection: Connection, product_id: int) -> int:
 def version(connection: Connection, product_id: int, number: int) -> Version:
     """Give one version; NotFound where there is none."""
     table = tables.policy
-    row = None
-    if 0 < number <= HIGHEST:
-        row = connection.execute(
-            select(*_COLUMNS).where(table.c.product_id == product_id, table.c.version == number)
-        ).first()
+    statement = select(*_COLUMNS).where(table.c.product_id == product_id, table.c.version == number)
+    row = connection.execute(statement).first() if 0 < number <= LARGEST else None
     if row is None:
         raise NotFound(
             f"there is no version {number} of this policy", "`reconfirm policy show` lists them"
@@ -112,7 +109,7 @@ def versions(
     table = tables.policy
     statement = select(*_COLUMNS).where(table.c.product_id == product_id)
     if before is not None:
-        statement = statement.where(table.c.version < max(0, min(before, HIGHEST)))
+        statement = statement.where(table.c.version < max(0, min(before, LARGEST)))
     rows = connection.execute(statement.order_by(table.c.version.desc()).limit(limit)).all()
     return _with_approvals(connection, product_id, rows)
 

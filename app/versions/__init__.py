@@ -6,7 +6,7 @@ leads to is the sweep's. Putting a version in force changes the next notice, nev
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -64,6 +64,10 @@ class Stale(Conflict):
             "look at how it differs from yours, and propose again if yours is still what you want",
         )
         self.newest, self.by = newest, by
+
+
+class TooMany(PolicyRefused):
+    """A policy would ask more people at once than its own guards allow."""
 
 
 def state_of(version: Version, in_force: int | None) -> State:
@@ -124,15 +128,19 @@ class Versions:
         PolicyRefused with every problem by its field.
         """
         product = self._product(product_key)
+        with self.database.transaction() as connection:
+            made = _made_once(connection, product.id, key)
+        if made is not None:
+            return _the_same(made, raw, actor)
         checked = policies.read(raw, inherit=product.policy)
         guards.check_policy(product, checked)
         body = policies.write(checked)
         expected = self.forecaster.forecast(product_key, checked)
         with self.database.transaction() as connection:
             store.take_turns(connection, product.id)
-            made = None if key is None else store.made_once(connection, product.id, key)
+            made = _made_once(connection, product.id, key)
             if made is not None:
-                return _the_same(made, body, actor)
+                return _the_same(made, raw, actor)
             if caps:
                 _refuse_above_caps(connection, product, checked, expected)
             _refuse_stale(connection, product.id, seen)
@@ -191,20 +199,27 @@ class Versions:
         One that was in force before is put back: it has been agreed on. Where people may be due
         earlier, the planning that follows is written down, and `app.versions.planning` walks it.
         """
-        return self._put_in_force(product_key, number, actor, "by_hand")
+        self._check_billing(product_key, number)
+        with self.database.transaction() as connection:
+            product = _in_turn(connection, product_key)
+            version = store.version(connection, product.id, number)
+            return self._put_in_force(connection, product, version, actor, "by_hand")
 
     def schedule(self, product_key: str, number: int, at: datetime, actor: str) -> None:
-        """Have a version put in force at a moment; everything is checked again then."""
+        """Have a version put in force at a moment (aware); everything is checked again then."""
         now = self.clock.now()
+        if at.tzinfo is None:
+            raise Refused("the time has no offset", "write it as 2026-12-01T08:00:00Z")
         if not now < at <= now + FARTHEST:
             raise Refused(
                 "a version is put in force later than now and within a year",
                 "choose another time, or put it in force now",
             )
+        at = at.astimezone(UTC)
         self._check_billing(product_key, number)
         with self.database.transaction() as connection:
             product = _in_turn(connection, product_key)
-            self._check(connection, product, number)
+            self._check(connection, product, store.version(connection, product.id, number))
             other = store.scheduled(connection, product.id)
             if other is not None and other.version != number:
                 raise Conflict(
@@ -232,35 +247,45 @@ class Versions:
         with self.database.transaction() as connection:
             product_id = products.row_of(connection, product_key).id
             due = store.scheduled(connection, product_id)
-        if due is None or due.activate_at is None or due.activate_at > self.clock.now():
+        now = self.clock.now()
+        if due is None or not _is_due(due, now):
             return 0
         try:
-            self._put_in_force(product_key, due.version, due.activate_by or "clock", "scheduled")
+            self._check_billing(product_key, due.version)
+            with self.database.transaction() as connection:
+                product = _in_turn(connection, product_key)
+                # Whoever called it off or moved it while this one waited for the turn was first.
+                version = store.version(connection, product.id, due.version)
+                if not _is_due(version, now):
+                    return 0
+                actor = version.activate_by or "clock"
+                self._put_in_force(connection, product, version, actor, "scheduled")
         except Refused as refused:
-            self._put_off(product_id, due.version, PUT_OFF.get(type(refused), "conflict"))
+            return self._put_off(product_key, due.version, PUT_OFF.get(type(refused), "conflict"))
         return 1
 
-    def _put_off(self, product_id: int, number: int, why: str) -> None:
+    def _put_off(self, product_key: str, number: int, why: str) -> int:
         with self.database.transaction() as connection:
+            product_id = _in_turn(connection, product_key).id
+            if not _is_due(store.version(connection, product_id, number), self.clock.now()):
+                return 0
             store.put_off(connection, product_id, number, why)
             self._note(connection, product_id, "policy_put_off", why, number, "clock")
+        return 1
 
-    def _put_in_force(self, product_key: str, number: int, actor: str, why: str) -> bool:
-        self._check_billing(product_key, number)
-        now = self.clock.now()
-        with self.database.transaction() as connection:
-            before = _in_turn(connection, product_key)
-            version = self._check(connection, before, number)
-            if version.version == before.policy_version:
-                raise Conflict(f"version {number} is in force", "nothing has to be done")
-            store.activate(connection, before.id, number, actor, now)
-            pace.begin_anew(connection, before.id, number)
-            lists.drop(connection, before.id, number)
-            why = why if version.activated_at is None else "put_back"
-            self._note(connection, before.id, "policy_activated", why, number, actor)
-            earlier = needs_replan(before, products.load(connection, product_key))
-            if earlier:
-                plans.begin(connection, before.id, number, now)
+    def _put_in_force(
+        self, connection: Connection, before: Product, version: Version, actor: str, why: str
+    ) -> bool:
+        number, now = version.version, self.clock.now()
+        self._check(connection, before, version)
+        store.activate(connection, before.id, number, actor, now)
+        pace.begin_anew(connection, before.id, number)
+        lists.drop(connection, before.id, number)
+        why = why if version.activated_at is None else "put_back"
+        self._note(connection, before.id, "policy_activated", why, number, actor)
+        earlier = needs_replan(before, products.load(connection, before.key))
+        if earlier:
+            plans.begin(connection, before.id, number, now)
         return earlier
 
     def _check_billing(self, product_key: str, number: int) -> None:
@@ -270,18 +295,19 @@ class Versions:
             version = store.version(connection, product.id, number)
         guards.check_policy(product, read(version))
 
-    def _check(self, connection: Connection, product: Product, number: int) -> Version:
-        """Give a version that may be put in force; Conflict where it may not."""
-        version = _living(store.version(connection, product.id, number))
+    def _check(self, connection: Connection, product: Product, version: Version) -> None:
+        """Refuse a version that may not be put in force as things stand."""
+        number = _living(version).version
+        if number == product.policy_version:
+            raise Conflict(f"version {number} is in force", "nothing has to be done")
         if version.activated_at is not None:
-            return version
+            return
         people = behind(version, store.last_put_in_force(connection, product.id))
         if len(people) < product.approvals:
             raise Conflict(
                 f"version {number} needs {product.approvals} people and has {len(people)}",
                 f"somebody else: {_command('approve', product.key, number)} --actor NAME",
             )
-        return version
 
     # --- the list --------------------------------------------------------------------------
 
@@ -347,6 +373,10 @@ PUT_OFF: Mapping[type[Refused], str] = {PolicyRefused: "billing_cannot", Conflic
 """Why a version was not put in force at its time, by what was raised."""
 
 
+def _is_due(version: Version, now: datetime) -> bool:
+    return version.activate_at is not None and version.activate_at <= now
+
+
 def _in_turn(connection: Connection, product_key: str) -> Product:
     """Give a product as it stands once nobody else is changing its versions."""
     store.take_turns(connection, products.row_of(connection, product_key).id)
@@ -357,8 +387,17 @@ def _command(what: str, product_key: str, number: int) -> str:
     return f"reconfirm policy {what} {product_key} {number}"
 
 
-def _the_same(made: Version, body: Mapping[str, Any], actor: str) -> int:
-    """Give the version that was made already; Conflict where it was not this one."""
+def _made_once(connection: Connection, product_id: int, key: str | None) -> Version | None:
+    return None if key is None else store.made_once(connection, product_id, key)
+
+
+def _the_same(made: Version, raw: object, actor: str) -> int:
+    """Give the version that was made already; Conflict where it was not this one.
+
+    What the first call took over from the policy then in force is taken over again, and not checked
+    again: the answer to a call that was repeated is that of the first.
+    """
+    body = policies.write(policies.read(raw, inherit=read(made)))
     if made.proposed_by != actor or made.body != body:
         raise Conflict(
             f"this was sent before, as version {made.version}",
@@ -369,7 +408,7 @@ def _the_same(made: Version, body: Mapping[str, Any], actor: str) -> int:
 
 def _refuse_stale(connection: Connection, product_id: int, seen: int | None) -> None:
     newest = store.newest(connection, product_id)
-    if seen is not None and newest > seen:
+    if seen is not None and newest > max(0, seen):
         raise Stale(newest, store.version(connection, product_id, newest).proposed_by)
 
 
@@ -407,4 +446,4 @@ def _refuse_above_caps(
             'begin with fewer, such as [10, 100, "1%", "10%", "100%"], choose a longer threshold,'
             " or raise guards.max_newly_due_share"
         )
-        raise PolicyRefused([Problem("pace.ramp", wrong, mend)])
+        raise TooMany([Problem("pace.ramp", wrong, mend)])

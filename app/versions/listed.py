@@ -8,26 +8,34 @@ import io
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 
+from app.errors import Conflict
 from app.store import lists
 from app.store.database import Database
-from app.store.lists import Entry
+from app.store.lists import AskList, Entry
 
 COLUMNS = tuple(each.name for each in fields(Entry) if each.name != "id")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
+BATCH = 2000
 
 
 def everybody(
-    database: Database, product_id: int, version: int, batch: int = 2000
+    database: Database, product_id: int, found: AskList, batch: int = BATCH
 ) -> Iterator[Entry]:
-    """Give everybody on a list; a transaction a batch, since who reads may be slow."""
+    """Give everybody on a list, a batch and a transaction at a time: who reads may be slow.
+
+    Conflict where the list is made anew meanwhile: what was read would be of two lists.
+    """
     after = 0
     while True:
         with database.transaction() as connection:
-            found = lists.entries(connection, product_id, version, after, batch)
-        if not found:
+            now = lists.of(connection, product_id, found.version)
+            if now is None or now.hash != found.hash:
+                raise Conflict("the list was made anew while it was read", "read it again")
+            some = lists.entries(connection, product_id, found.version, after, batch)
+        if not some:
             return
-        yield from found
-        after = found[-1].id
+        yield from some
+        after = some[-1].id
 
 
 def as_csv(entries: Iterable[Entry]) -> Iterator[str]:

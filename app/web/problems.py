@@ -84,6 +84,12 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "What was named exists, and its present state does not allow this.",
             "The detail says what stands against it.",
         ),
+        "stale": Kind(
+            409,
+            "Somebody was quicker",
+            "Somebody else has proposed a version since the one that `seen` names.",
+            "Look at version `newest`, and propose again if yours is still what you want.",
+        ),
         "gone": Kind(
             410,
             "Erased",

@@ -9,6 +9,7 @@ answers.py        what people answered inside the product's own app
 runs.py           what each day's sweeps did, the ramp, and taking a run back
 reviews.py        cases that subscribers want a person to look at
 forecasts.py      what a policy would do
+policies.py       versions of a policy, and the lists of whom they would ask
 feedback.py       notices that came back, or drew a complaint
 limits.py         how many calls a key may make
 document.py       OpenAPI, from the routes and shapes; pages.py the same for people
@@ -35,6 +36,7 @@ from app.web.api.keys import Keys
 from app.web.api.limits import Limits, too_many
 from app.web.api.metrics import Metrics
 from app.web.api.pages import register_docs
+from app.web.api.policies import PolicyCalls
 from app.web.api.reviews import ReviewCalls
 from app.web.api.runs import RunCalls
 from app.web.api.subscriptions import SubscriptionCalls
@@ -95,6 +97,7 @@ class Api:
         routes.add_url_rule("/ramp", "ramp_act", runs.act, methods=["POST"])
         forecasts = ForecastCalls.on(self.database, self.clock)
         routes.add_url_rule("/forecasts", "forecasts", forecasts.ask, methods=["POST"])
+        PolicyCalls.on(self.database, self.clock).register(routes)
         feedback = FeedbackCalls(Returns(self.database, self.clock, self.links))
         routes.add_url_rule("/feedback", "feedback", feedback.take, methods=["POST"])
         return routes

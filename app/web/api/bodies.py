@@ -68,6 +68,8 @@ def what_is_wrong(said: str) -> str:
         return "A member is not known here: leave it out."
     if said.startswith("Invalid enum value"):
         return "The value is none of those that are taken."
+    if said.startswith(("Invalid RFC3339", "Expected `datetime`")):
+        return "Write a time as RFC 3339 with its offset: 2026-12-01T08:00:00Z."
     told = _TOLD.match(said)
     return f"{told[1]}.".replace("`", "") if told else "The value is not of the right shape."
 

@@ -136,7 +136,7 @@ def _parameter(each: Parameter) -> dict[str, Any]:
     return {
         "name": each.name,
         "in": each.where,
-        "required": each.where != "query",
+        "required": each.required,
         "description": each.says,
         "schema": dict(each.schema),
     }

@@ -21,7 +21,7 @@ from app.web.problems import Problem, problem
 
 LARGEST = 256 * 1024
 MOST_NAMED = 5
-_BODY: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])
+POLICY_BODY: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])
 _OURS = re.compile(r"[a-z][a-z0-9_]{0,40}(\[\d+\])?(\.[a-z][a-z0-9_]{0,40}(\[\d+\])?)*")
 
 
@@ -41,7 +41,7 @@ class ForecastCalls:
     def ask(self, product: str) -> ResponseReturnValue:
         """Say what a policy would do, beside the one in force."""
         only_parameters()
-        raw = decoded(_BODY, body_of(LARGEST, JSON))
+        raw = decoded(POLICY_BODY, body_of(LARGEST, JSON))
         with self.database.transaction() as connection:
             found = products.load(connection, product)
         return answer(self.forecaster.forecast(product, _fitting(raw, found)))
@@ -53,11 +53,11 @@ def _fitting(raw: dict[str, Any], product: Product) -> Policy:
         checked = policies.read(raw, inherit=product.policy)
         guards.check_policy(product, checked)
     except PolicyRefused as refused:
-        raise _unfit(refused) from None
+        raise unfit(refused) from None
     return checked
 
 
-def _unfit(refused: PolicyRefused) -> Problem:
+def unfit(refused: PolicyRefused) -> Problem:
     """Say which knobs are wrong and what would be right, without what was sent."""
     told = [(path if _OURS.fullmatch(path) else "", mend) for path, _, mend in refused.problems]
     detail = "; ".join(f"{path or 'a member'}: {mend}" for path, mend in told[:MOST_NAMED])

@@ -5,11 +5,12 @@ no id; the words of enumerations are those of `app.lifecycle.case`.
 """
 
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
 from app.usage import LONGEST_NAME
+from app.versions import Comment, State
 
 MOST_EVENTS = 10_000
 MOST_FEEDBACK = 1_000
@@ -429,3 +430,145 @@ class ProblemBody(Struct):
     title: str
     status: int
     detail: str
+
+
+# --- versions of a policy ----------------------------------------------------------------------
+
+
+class Approval(Struct):
+    """Somebody agrees with a version."""
+
+    actor: str
+    at: Moment
+
+
+class ListedVersion(Struct, kw_only=True):
+    """One version of a policy: where it stands, and who did what with it.
+
+    `based_on` was in force when it was proposed; `activate_at` is when it is to be put in force,
+    `put_off` the code of why that could not be done, `activated_at` when it last was.
+    """
+
+    version: int
+    state: State
+    proposed_by: str
+    proposed_at: Moment
+    based_on: int | None
+    approvals: list[Approval]
+    activate_at: Moment | None
+    activate_by: str | None
+    put_off: str | None
+    activated_at: Moment | None
+    activated_by: str | None
+    withdrawn_at: Moment | None
+    withdrawn_by: str | None
+
+
+class PolicyVersions(Struct):
+    """A page of a list, the newest first; `next_cursor` leads on and is null on the last page."""
+
+    policies: list[ListedVersion]
+    next_cursor: str | None
+
+
+class Difference(Struct):
+    """One knob that differs, by its JSON path; null where it is not there."""
+
+    path: str
+    before: Any
+    after: Any
+
+
+class VersionLine(Struct):
+    """One step of a version's story, by codes."""
+
+    at: Moment
+    what: str
+    why: str
+    actor: str
+
+
+class PolicyVersion(ListedVersion, kw_only=True):
+    """A version with its text, how it differs from the one in force, and its story.
+
+    `forecast` is what it was expected to do when it was proposed, shaped as `forecast` answers, but
+    for single days and weeks. `changes` are against `compared_with`, the version in force. Of the
+    version in force `planned` is the share, from 0 to 1, of everybody who has been looked at anew;
+    null where nobody had to be.
+    """
+
+    policy: dict[str, Any]
+    forecast: dict[str, Any] | None
+    compared_with: int | None
+    changes: list[Difference]
+    story: list[VersionLine]
+    planned: float | None
+
+
+class CommentBody(Strict):
+    """What somebody says of a version, as a code."""
+
+    code: Comment
+
+
+class ActivateBody(Strict):
+    """When a version is to be put in force; without `at` now."""
+
+    at: (
+        Annotated[
+            datetime,
+            Meta(tz=True, description="Later than now, within a year: 2026-12-01T08:00:00Z."),
+        ]
+        | None
+    ) = None
+
+
+class Nothing(Strict):
+    """An empty object."""
+
+
+ListState = Literal["waiting", "in_work", "done"]
+
+
+class ListToAsk(Struct, kw_only=True):
+    """Whom a version would ask at once, as a whole; `hash` is of exactly these people.
+
+    `waiting` until somebody approves it, `in_work` while only those on it are asked, then `done`.
+    """
+
+    version: int
+    state: ListState
+    made_at: Moment
+    people: int
+    hash: str
+    approved_at: Moment | None
+    approved_by: str | None
+    done_at: Moment | None
+
+
+class ListedPerson(Struct, kw_only=True):
+    """One who is on a list, by the facts that decide; `id` is the subscription."""
+
+    id: str
+    why: str
+    plan: str
+    country: str
+    interval: str
+    amount: Annotated[int, Meta(description="In the currency's minor unit.")]
+    currency: str
+    started_on: date
+    last_used_on: date | None
+
+
+class ListSample(Struct):
+    """Some of a list by chance, the same ones for whoever asks."""
+
+    hash: str
+    people: int
+    sample: list[ListedPerson]
+
+
+class ListApproval(Strict):
+    """Which list is approved: the one of this hash, and no other."""
+
+    hash: Annotated[str, Meta(min_length=64, max_length=64, pattern="^[0-9a-f]{64}$")]

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from flask import Response, request
 from sqlalchemy import Connection
-from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import BadRequest, NotFound
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.clock import Clock
@@ -170,9 +170,11 @@ class VersionPages:
         """Give whom a version would ask as CSV, as it is read: it may be long."""
         with self.database.transaction() as connection:
             product_id = products.row_of(connection, product).id
-            store.version(connection, product_id, number)
-
-        listed = everybody(self.database, product_id, number)
+            version = store.version(connection, product_id, number).version
+            found = lists.of(connection, product_id, version)
+        if found is None:
+            raise NotFound
+        listed = everybody(self.database, product_id, found)
         answer = Response(as_csv(listed), mimetype="text/csv")
         name = f"{product}-version-{number}-list.csv"
         answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'

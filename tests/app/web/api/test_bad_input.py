@@ -10,7 +10,14 @@ from tests.app.web.api.conftest import System, problem_in
 from tests.world import Town, row
 
 SECRET = "hunter2-ada@subscribers.example"
-JSON_CALLS = ("usage", "feedback", "subscriptions/ada/answer")
+JSON_CALLS = (
+    "usage",
+    "feedback",
+    "subscriptions/ada/answer",
+    "policies",
+    "policies/1/activate",
+    "policies/1/list/approve",
+)
 BODIES: dict[str, bytes] = {
     "nothing": b"",
     "cut": b'{"events": [',
@@ -67,6 +74,7 @@ def test_a_further_member_is_refused_by_its_name(
 ) -> None:
     town.join(row("ada"))
     body: dict[str, object] = {"answer": "keep"} if path.endswith("answer") else {"events": []}
+    body = {} if path.startswith("policies/") else body
     reply = system("manage").post(path, body | {"product_id": 2})
     assert "product_id" in reply.get_json(force=True)["detail"]
 

@@ -7,10 +7,12 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from app.versions import Versions
 from tests.app.web.api.conftest import System, key_for, problem_in
-from tests.probe import rows
-from tests.world import Town, row
+from tests.probe import DAY, rows
+from tests.world import YEAR, Town, row
 
+HASH = "a" * 64
 ROUTES = {
     ("POST", "usage"): "usage",
     ("POST", "usage/cloudevents"): "usage",
@@ -23,6 +25,19 @@ ROUTES = {
     ("GET", "reviews/7"): "read",
     ("POST", "reviews/7/done"): "manage",
     ("POST", "forecasts"): "read",
+    ("GET", "policies"): "read",
+    ("POST", "policies"): "manage",
+    ("GET", "policies/2"): "read",
+    ("POST", "policies/2/comment"): "manage",
+    ("POST", "policies/2/approve"): "manage",
+    ("POST", "policies/2/withdraw"): "manage",
+    ("POST", "policies/2/activate"): "manage",
+    ("POST", "policies/2/unschedule"): "manage",
+    ("GET", "policies/1/list"): "read",
+    ("GET", "policies/1/list.csv"): "read",
+    ("GET", "policies/1/list/sample"): "read",
+    ("POST", "policies/1/list/approve"): "manage",
+    ("POST", "policies/1/list/renew"): "manage",
 }
 BODIES = {
     "usage": ("application/json", {"events": []}),
@@ -31,6 +46,14 @@ BODIES = {
     "subscriptions/ada/answer": ("application/json", {"answer": "keep"}),
     "reviews/7/done": ("application/json", {"outcome": "put_right"}),
     "forecasts": ("application/json", {}),
+    "policies": ("application/json", {"unused_after": "P2Y"}),
+    "policies/2/comment": ("application/json", {"code": "looks_right"}),
+    "policies/2/approve": ("application/json", {}),
+    "policies/2/withdraw": ("application/json", {}),
+    "policies/2/activate": ("application/json", {}),
+    "policies/2/unschedule": ("application/json", {}),
+    "policies/1/list/approve": ("application/json", {"hash": HASH}),
+    "policies/1/list/renew": ("application/json", {}),
 }
 CALLERS = (
     "usage",
@@ -51,6 +74,21 @@ def wants_a_look(town: Town) -> None:
     case = "7, id, product_id, 1, '2024-09-01Z', 'other', 'open'"
     columns = "id, subscription_id, product_id, round, asked_at, reason, state"
     rows(town.database, f"insert into review ({columns}) select {case} from subscription")  # noqa: S608
+    has_versions(town)
+
+
+def has_versions(town: Town) -> None:
+    """Have a list of version 1 wait, and version 2 be put in force tomorrow."""
+    versions = Versions.on(town.database, town.clock)
+    versions.propose(town.key, YEAR | {"unused_after": "P3Y"}, "cli:ann")
+    versions.schedule(town.key, 2, town.clock.now() + DAY, "cli:ann")
+    at = town.clock.now()
+    values = "1, :at, 1, :hash from product where key = 'tv'"
+    columns = "product_id, version, made_at, people, hash"
+    rows(town.database, f"insert into ask_list ({columns}) select id, {values}", at=at, hash=HASH)
+    columns = "product_id, version, subscription_id, why"
+    values = "product_id, 1, id, 'unused' from subscription"
+    rows(town.database, f"insert into ask_listed ({columns}) select {values}")
 
 
 def expected(caller: str, needed: str) -> int:
@@ -96,7 +134,9 @@ def test_the_table_has_every_route_under_v1(client: FlaskClient) -> None:
             method,
             rule.rule.removeprefix("/v1/products/<product>/")
             .replace("<subscription>", "ada")
-            .replace("<review>", "7"),
+            .replace("<review>", "7")
+            .replace("<version>/list", "1/list")
+            .replace("<version>", "2"),
         )
         for rule in client.application.url_map.iter_rules()
         if rule.rule.startswith("/v1/")
