@@ -38,6 +38,11 @@ ROUTES = {
     ("GET", "policies/1/list/sample"): "read",
     ("POST", "policies/1/list/approve"): "manage",
     ("POST", "policies/1/list/renew"): "manage",
+    ("GET", "runs"): "read",
+    ("GET", "runs/1"): "read",
+    ("POST", "runs/1/undo"): "manage",
+    ("GET", "ramp"): "read",
+    ("POST", "ramp"): "manage",
 }
 BODIES = {
     "usage": ("application/json", {"events": []}),
@@ -54,6 +59,8 @@ BODIES = {
     "policies/2/unschedule": ("application/json", {}),
     "policies/1/list/approve": ("application/json", {"hash": HASH}),
     "policies/1/list/renew": ("application/json", {}),
+    "runs/1/undo": ("application/json", None),
+    "ramp": ("application/json", {"act": "pause"}),
 }
 CALLERS = (
     "usage",
@@ -69,8 +76,9 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 
 def wants_a_look(town: Town) -> None:
-    """Have Ada join, and want a person to look at her case: number 7."""
+    """Have Ada join, be asked in run 1, and want a person to look at her case: number 7."""
     town.join(row("ada"))
+    town.sweep()
     case = "7, id, product_id, 1, '2024-09-01Z', 'other', 'open'"
     columns = "id, subscription_id, product_id, round, asked_at, reason, state"
     rows(town.database, f"insert into review ({columns}) select {case} from subscription")  # noqa: S608
@@ -136,7 +144,8 @@ def test_the_table_has_every_route_under_v1(client: FlaskClient) -> None:
             .replace("<subscription>", "ada")
             .replace("<review>", "7")
             .replace("<version>/list", "1/list")
-            .replace("<version>", "2"),
+            .replace("<version>", "2")
+            .replace("<run>", "1"),
         )
         for rule in client.application.url_map.iter_rules()
         if rule.rule.startswith("/v1/")
