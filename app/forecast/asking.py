@@ -1,7 +1,7 @@
 """Asks the database what a policy would do, and keeps what was summed for the next question."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ from app.forecast.expecting import ENOUGH
 from app.forecast.groups import Group, Whens, all_terms, whens_of
 from app.forecast.kept import Change, Kept
 from app.forecast.outlook import Counted, outlook
-from app.forecast.said import Forecast, Nightly
+from app.forecast.said import Forecast, Nightly, Outlook
 from app.policy import Policy
 from app.store import counts, products
 from app.store.counts import Curve, Part, State
@@ -66,6 +66,22 @@ class Forecaster:
             nightly=nightly,
             says=_says(product, both, state, nightly),
         )
+
+    def several(self, product_key: str, policies: Sequence[Policy]) -> list[Outlook]:
+        """Say what some policies would do that have the same segments, all at one moment."""
+        now = self.clock.now()
+        with self.database.transaction() as connection:
+            counts.snapshot(connection)
+            product = products.load(connection, product_key)
+            state = counts.state(connection, product.id)
+            reading = _Reading(connection, product.id, state, now.astimezone(UTC).date())
+            # Who stands together depends on the segments only, and on no threshold.
+            (first,) = self._counted(reading, policies[:1])
+            counted = [replace(first, apart=self._apart(reading, each)) for each in policies]
+        return [
+            outlook(each, found, product.hearing, now, ramped=True)
+            for each, found in zip(policies, counted, strict=True)
+        ]
 
     def _counted(self, reading: "_Reading", policies: Sequence[Policy]) -> list[Counted]:
         """Give what is known of a product's people, as far as each policy asks."""

@@ -8,15 +8,18 @@ route by method. Pages are made on the server and need no script. Who does somet
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, g
 from werkzeug.exceptions import HTTPException
 
 from app.clock import Clock
 from app.errors import Refused
+from app.forecast import Forecaster
 from app.links import Links
 from app.store.database import Database
 from app.versions import Versions
+from app.web.console import static
 from app.web.console.attendance import Attendance
+from app.web.console.editor import Editor
 from app.web.console.oidc import Provider
 from app.web.console.overview import Overviews
 from app.web.console.people import People
@@ -78,13 +81,16 @@ class Console:
         return pages
 
     def _routes(self, sessions: Sessions) -> list[Route]:
+        forecaster = Forecaster(self.database, self.clock)
         provider = self.access.provider(self.base_url)
         entry = SigningIn(self.database, self.clock, sessions, provider, self.access.keys)
         versions = Versions.on(self.database, self.clock)
         return [
             *entry.routes(),
             *Attendance(self.database, self.clock).routes(),
-            *Overviews(self.database, self.clock).routes(),
+            *static.routes(),
+            *Overviews(self.database, self.clock, forecaster).routes(),
+            *Editor(self.database, self.clock, forecaster).routes(),
             *People(self.database, self.clock).routes(),
             *RunPages(self.database, self.clock).routes(),
             *Queues(self.database, self.clock, self.links).routes(),
@@ -95,9 +101,10 @@ class Console:
         """Put on the headers that differ from those of other pages."""
         # Without a referrer the browser would not even tell us that a form is our own.
         response.headers.setdefault("Referrer-Policy", "same-origin")
+        scripts = " script-src 'self'; connect-src 'self';" if g.get("scripted") else ""
         response.headers.setdefault(
             "Content-Security-Policy",
-            f"default-src 'none'; style-src {self.styles}; form-action 'self';"
+            f"default-src 'none'; style-src {self.styles};{scripts} form-action 'self';"
             " frame-ancestors 'none'; base-uri 'none'",
         )
         return response

@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from app import guards
 from app.clock import Clock
+from app.forecast import Forecaster
 from app.store import cases, overview, pace, products
 from app.store.cases import HistoryWrite
 from app.store.database import Database
@@ -21,6 +22,7 @@ from app.web.console.roles import Role
 from app.web.console.sayings import PAUSED, stopped
 from app.web.console.sessions import Needs, View, here
 from app.web.console.showing import after, said, show
+from app.web.console.threshold import thresholds
 
 VIEWER, EDITOR = Needs(), Needs(Role.EDITOR)
 TO_LIFT = Needs(Role.EDITOR, fresh=True)
@@ -83,6 +85,7 @@ class Overviews:
 
     database: Database
     clock: Clock
+    forecaster: Forecaster
 
     def routes(self) -> list[tuple[str, str, View, Needs | None]]:
         """Give the routes."""
@@ -128,6 +131,7 @@ class Overviews:
             periods=PERIODS,
             steps=self._funnel(found, counts, span),
             curve=drawn(points, found.policy, now.date()),
+            thresholds=thresholds(self.forecaster, found) if points else [],
             brakes=[stopped(said(), each) for each in brakes],
             pacing=pacing,
             stale=guards.is_stale(found, now),

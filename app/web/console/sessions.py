@@ -34,6 +34,10 @@ class NotFromHere(Forbidden):
     """A form that is not one of our own pages'."""
 
 
+class SignedOut(Unauthorized):
+    """A form of somebody whose session has ended, which can be sent again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Present:
     """Who is there: their session, roles, and the token of their forms."""
@@ -54,11 +58,15 @@ class Needs:
     """What a page wants of who calls it: a role, on the product it names; whether proved lately.
 
     Of a page that is of no product a viewer is whoever has any role; more is wanted everywhere.
+    `instead` is what shows a form again that was made in an earlier session of theirs; it must
+    change nothing. `largest` is how many bytes a form may have, where that is more than usual.
     """
 
     role: Role = Role.VIEWER
     product: bool = True
     fresh: bool = False
+    instead: View | None = None
+    largest: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,18 +146,31 @@ class Sessions:
         def checked(**values: object) -> ResponseReturnValue:
             who = self.present()
             if who is None:
-                return self._stranger()
+                return self._stranger(needs)
             g.present = who
-            if request.method == "POST":
-                self.check_origin()
-                _check_token(who)
+            ours = request.method != "POST" or self._is_ours(who, needs)
             _check_role(who, needs, values)
+            if not ours and needs.instead is not None:
+                g.renewed = True
+                return needs.instead(**values)
             if needs.fresh and self.clock.wall() - who.session.fresh_at >= FRESH:
                 return self.to_sign_in_again(str(values.get("product", "")))
             return view(**values)
 
         checked.needs = needs  # type: ignore[attr-defined]
         return checked
+
+    def _is_ours(self, who: Present, needs: Needs) -> bool:
+        """Say whether a form is of this session; one of an earlier session can only be shown."""
+        self.check_origin()
+        if needs.largest is not None:
+            request.max_content_length = needs.largest
+        given = request.form.get(TOKEN, "")
+        if hmac.compare_digest(given.encode(), who.csrf.encode()):
+            return True
+        if needs.instead is None:
+            raise NotFromHere
+        return False
 
     def check_origin(self) -> None:
         """Refuse a form that another site sent; 403."""
@@ -167,9 +188,9 @@ class Sessions:
         back = f"/console/products/{product}/" if product else "/console/"
         return redirect(f"/console/again?{urlencode({'back': back})}", 303)
 
-    def _stranger(self) -> ResponseReturnValue:
+    def _stranger(self, needs: Needs) -> ResponseReturnValue:
         if request.method == "POST":
-            raise Unauthorized
+            raise Unauthorized if needs.instead is None else SignedOut
         wanted = urlencode({"back": request.path})
         return redirect(f"/console/sign-in?{wanted}", 303)
 
@@ -186,12 +207,6 @@ def here() -> Present:
 
 def _digest(value: str) -> bytes:
     return hashlib.sha256(value.encode()).digest()
-
-
-def _check_token(who: Present) -> None:
-    given = request.form.get(TOKEN, "")
-    if not hmac.compare_digest(given.encode(), who.csrf.encode()):
-        raise NotFromHere
 
 
 def _check_role(who: Present, needs: Needs, values: dict[str, object]) -> None:

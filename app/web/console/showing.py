@@ -1,5 +1,6 @@
 """How a page of the console is shown: the frame, the language, what was done, and errors."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from importlib.resources import files
 
@@ -9,7 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from app.errors import NotFound, Refused
 from app.store.products import Product
-from app.web.console.sessions import NotFromHere, Present
+from app.web.console.sessions import NotFromHere, Present, SignedOut
 from app.web.console.words import Said, languages, sentences, spoken
 
 _FOLDER = files("app.web").joinpath("templates")
@@ -24,6 +25,8 @@ ERRORS = {
     HTTPStatus.TOO_MANY_REQUESTS: "too_many",
 }
 
+OURS: dict[type[HTTPException], str] = {NotFromHere: "not_from_here", SignedOut: "signed_out"}
+
 
 def said() -> Said:
     """Give who speaks on this page: the language of the session, or of the browser."""
@@ -37,10 +40,15 @@ def show(
     here: str = "",
     product: Product | None = None,
     status: int = HTTPStatus.OK,
+    scripts: Sequence[str] = (),
     **facts: object,
 ) -> Response:
-    """Make a page; `here` names its place in the navigation, `product` whose page it is."""
+    """Make a page; `here` names its place in the navigation, `product` whose page it is.
+
+    `scripts` are those of ours that it may have, by their names in `static`.
+    """
     say = said()
+    g.scripted = bool(scripts)
     done = request.args.get("so", "")
     text = render_template(
         f"console/{template}.html",
@@ -50,6 +58,7 @@ def show(
         who=g.get("present"),
         here=here,
         product=product,
+        scripts=scripts,
         so=done if f"so.{done}" in sentences(say.tongue.folder) else "",
         **facts,
     )
@@ -65,7 +74,7 @@ def after(path: str, done: str) -> AnyResponse:
 def failing(error: HTTPException) -> Response:
     """Give the plain page of an error; it says nothing of what was asked for."""
     status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
-    what = "not_from_here" if isinstance(error, NotFromHere) else ERRORS.get(status, "bad_request")
+    what = OURS.get(type(error)) or ERRORS.get(status, "bad_request")
     page = show("error", status=status, what=what, mend="")
     page.headers.extend(
         (name, value) for name, value in error.get_headers() if name != "Content-Type"

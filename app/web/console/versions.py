@@ -4,6 +4,7 @@ Acts are those of `app.versions`; here is who may, and what they see before they
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -120,7 +121,8 @@ class VersionPages:
             row = products.load(connection, product)
             found = store.versions(connection, row.id, before, A_PAGE + 1)
             plan = plans.of(connection, row.id)
-            entries = [self._entry(connection, row, each) for each in found[:A_PAGE]]
+            known = {each.version: each for each in found}
+            entries = [_entry(connection, row, each, known) for each in found[:A_PAGE]]
         more = found[A_PAGE - 1].version if len(found) > A_PAGE else None
         return show(
             "versions",
@@ -263,11 +265,17 @@ class VersionPages:
         self.versions.make_list_anew(product, number, here().actor)
         return _back(product, number, "list_renewed")
 
-    # --- inside ----------------------------------------------------------------------------
 
-    def _entry(self, connection: Connection, product: Product, version: Version) -> Listed:
+def _entry(
+    connection: Connection, product: Product, version: Version, known: Mapping[int, Version]
+) -> Listed:
+    """Give a version of the list beside the one it was made from, which mostly stands there too."""
+    base = None if version.based_on is None else known.get(version.based_on)
+    if base is None:
         changes = _changes(connection, product, version, version.based_on)
-        return Listed(version, state_of(version, product.policy_version), changes)
+    else:
+        changes = lines(said(), differences(read(base), read(version)))
+    return Listed(version, state_of(version, product.policy_version), changes)
 
 
 def _against(version: Version, state: State, product: Product) -> int | None:

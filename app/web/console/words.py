@@ -69,6 +69,11 @@ class Said:
             return _filled(found, {})
         return escape(str(code).replace("_", " ") if section in CODES else str(code))
 
+    def knob(self, section: str, name: str, declared: str) -> Markup:
+        """Give the words of a knob in this language; those it is declared with in English."""
+        found = sentences(self.tongue.folder).get(f"{section}.{name}")
+        return escape(declared) if found is None else _filled(found, {})
+
     def number(self, value: int) -> str:
         """Give a whole number as it is written: `12,345`."""
         return str(format_decimal(value, locale=self._locale))
@@ -88,6 +93,10 @@ class Said:
     def day(self, value: date) -> str:
         """Give a day, short: `3 Oct 2026`."""
         return str(format_date(value, "d MMM y", locale=self._locale))
+
+    def month(self, value: date) -> str:
+        """Give the month of a day, short: `Oct 2026`."""
+        return str(format_date(value, "MMM y", locale=self._locale))
 
     def moment(self, at: datetime) -> str:
         """Give a moment of UTC to the minute."""

@@ -7,6 +7,7 @@ import pytest
 
 from app.web.console.oidc import _listed
 from app.web.console.roles import Role, Roles
+from app.web.console.static import HTMX
 from tests.app.web.console.conftest import Desk, Things
 
 ANYBODY, ANY_ROLE, ADMIN_EVERYWHERE = "anybody", "any role", "admin everywhere"
@@ -27,6 +28,12 @@ ROUTES = {
     ("POST", "/console/products/<product>/pause"): "editor",
     ("POST", "/console/products/<product>/lift"): "editor",
     ("POST", "/console/products/<product>/dry-run-read"): "editor",
+    ("GET", "/console/static/<name>"): ANYBODY,
+    ("GET", "/console/products/<product>/policy/edit"): "viewer",
+    ("POST", "/console/products/<product>/policy/edit"): "editor",
+    ("GET", "/console/products/<product>/policy/what-if"): "viewer",
+    ("POST", "/console/products/<product>/policy/what-if"): "viewer",
+    ("POST", "/console/products/<product>/policy/what-if.csv"): "viewer",
     ("GET", "/console/products/<product>/people"): "viewer",
     ("POST", "/console/products/<product>/people"): "viewer",
     ("GET", "/console/products/<product>/people/<int:number>"): "viewer",
@@ -104,6 +111,7 @@ def concrete(path: str, things: Things) -> str:
         path.replace("<product>", "tv")
         .replace("<int:number>", str(number))
         .replace("<token>", "x" * 43)
+        .replace("<name>", HTMX)
     )
 
 
