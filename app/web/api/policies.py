@@ -305,11 +305,11 @@ def _seen() -> int | None:
 
 
 def _once() -> str | None:
-    given = request.headers.getlist(ONCE)
-    if given and (len(given) > 1 or not _ONCE.fullmatch(given[0])):
-        mend = "Send it once, of 1 to 255 visible ASCII characters."
+    given = request.headers.get(ONCE)
+    if given is not None and not _ONCE.fullmatch(given):
+        mend = "It is one name of 1 to 255 visible ASCII characters."
         raise problem("invalid-parameter", mend, field=ONCE)
-    return given[0] if given else None
+    return given
 
 
 def _actor() -> str:
