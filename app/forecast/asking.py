@@ -1,7 +1,7 @@
 """Asks the database what a policy would do, and keeps what was summed for the next question."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import TypeVar
 
@@ -68,20 +68,16 @@ class Forecaster:
         )
 
     def several(self, product_key: str, policies: Sequence[Policy]) -> list[Outlook]:
-        """Say what some policies would do that have the same segments, all at one moment."""
+        """Say what some policies would do that differ in thresholds only, all at one moment."""
         now = self.clock.now()
         with self.database.transaction() as connection:
             counts.snapshot(connection)
             product = products.load(connection, product_key)
             state = counts.state(connection, product.id)
             reading = _Reading(connection, product.id, state, now.astimezone(UTC).date())
-            # Who stands together depends on the segments only, and on no threshold.
-            (first,) = self._counted(reading, policies[:1])
-            counted = [replace(first, apart=self._apart(reading, each)) for each in policies]
-        return [
-            outlook(each, found, product.hearing, now, ramped=True)
-            for each, found in zip(policies, counted, strict=True)
-        ]
+            # Who stands together in a row, and who apart, depends on no threshold.
+            (counted,) = self._counted(reading, policies[:1])
+        return [outlook(each, counted, product.hearing, now, ramped=True) for each in policies]
 
     def _counted(self, reading: "_Reading", policies: Sequence[Policy]) -> list[Counted]:
         """Give what is known of a product's people, as far as each policy asks."""
