@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from app import guards
 from app.clock import Clock
 from app.forecast import Forecaster
-from app.store import cases, overview, pace, products
+from app.store import cases, lists, overview, pace, products, versions
 from app.store.cases import HistoryWrite
 from app.store.database import Database
 from app.store.overview import Standing, Worth
@@ -28,6 +28,8 @@ VIEWER, EDITOR = Needs(), Needs(Role.EDITOR)
 TO_LIFT = Needs(Role.EDITOR, fresh=True)
 PERIODS = {"30": 30, "90": 90, "365": 365}
 """The periods offered, in days until today."""
+PROPOSALS = 3
+"""So many versions that wait are named, the newest."""
 LONGEST = timedelta(days=3660)
 LIFTED = ("looked_into", "mended", "false_alarm", "other")
 
@@ -121,11 +123,16 @@ class Overviews:
             points = overview.curve(connection, found.id)
             brakes = products.brakes(connection, found.id)
             pacing = self._pacing(connection, found, now)
+            proposals = versions.waiting(connection, found.id)
+            version = found.policy_version
+            made = None if version is None else lists.of(connection, found.id, version)
         return show(
             "overview",
             here="overview",
             product=found,
             standing=standing,
+            proposals=proposals[-PROPOSALS:],
+            made=made if made is not None and made.waits else None,
             checks=_checks(found, standing),
             span=span,
             periods=PERIODS,

@@ -20,6 +20,7 @@ from app.store import cases, lists, plans, products, pulse
 from app.store import versions as store
 from app.store.cases import HistoryWrite
 from app.store.database import Database
+from app.store.plans import Plan
 from app.store.products import Product
 from app.store.versions import Version
 from app.versions import Comment, State, Versions, behind, read, state_of
@@ -29,6 +30,7 @@ from app.web.console.roles import Role
 from app.web.console.saying import Line, lines
 from app.web.console.sessions import Needs, View, here
 from app.web.console.showing import after, said, show
+from app.web.console.static import HTMX
 
 VIEWER, EDITOR, APPROVER = Needs(), Needs(Role.EDITOR), Needs(Role.APPROVER)
 TO_ACTIVATE = Needs(Role.APPROVER, fresh=True)
@@ -131,6 +133,7 @@ class VersionPages:
             entries=entries,
             following=more,
             plan=plan,
+            scripts=_scripts(plan),
             may_edit=_role(product) >= Role.EDITOR,
         )
 
@@ -162,6 +165,7 @@ class VersionPages:
             story=story,
             outcome=outcome,
             plan=plan,
+            scripts=_scripts(plan),
             may=may,
             comments=list(Comment),
             soonest=self.clock.now() + timedelta(hours=1),
@@ -326,6 +330,11 @@ def _may(
         lacks=lacks,
         own=own,
     )
+
+
+def _scripts(plan: Plan | None) -> tuple[str, ...]:
+    """Give the script that follows a planning while there is one."""
+    return (HTMX,) if plan is not None and plan.finished_at is None else ()
 
 
 def _first_step(version: Version) -> int | None:

@@ -746,7 +746,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 MOST = {
     "/console/": 3,
     "/console/sessions": 3,
-    f"{TV}/": 17,
+    f"{TV}/": 19,
     f"{TV}/policy": 6,
     f"{TV}/policy/edit": 12,
     f"{TV}/policy/versions/1": 16,
