@@ -163,6 +163,9 @@ def proposing(ann: Desk) -> None:
     ann.page.locator("#unused_after").fill("6")
     expect(ann.page.locator("#tomorrow")).to_have_text(str(IDLE))
     ann.looks("editor")
+    ann.page.evaluate("window.scrollTo(0, 0)")
+    if ann.pictures is not None:
+        ann.page.screenshot(path=ann.pictures / "walk_editor_seen-1440.png")
     with ann.leads_on():
         ann.page.locator("#propose").click()
     assert ann.page.url.partition("?")[0].endswith("/policy/versions/1")
