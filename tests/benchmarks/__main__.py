@@ -3,7 +3,17 @@
 import argparse
 from functools import partial
 
-from tests.benchmarks import books, campaign, forecast, notices, pages, sweep, usage, webhook
+from tests.benchmarks import (
+    books,
+    campaign,
+    console,
+    forecast,
+    notices,
+    pages,
+    sweep,
+    usage,
+    webhook,
+)
 
 BENCHMARKS = {
     "sweep": sweep.run,
@@ -14,6 +24,7 @@ BENCHMARKS = {
     "pages": pages.run,
     "books": books.run,
     "forecast": forecast.run,
+    "console": console.run,
 }
 SERVED = ("usage", "webhook", "pages")
 """Benchmarks that run a web server, of which there are several to choose from."""

@@ -82,7 +82,7 @@ def run(rows: int) -> None:
     now = datetime.now(UTC)
     with ground.database() as database:
         print(f"{rows:,} subscriptions; durable; medians of {TIMES}")
-        _fill(database, rows, now)
+        peopled(database, rows, now)
         _thresholds(database, now.date())
         key = _key(database)
         with served(database.url, "ours") as server:
@@ -94,7 +94,7 @@ def run(rows: int) -> None:
         _intake(database, rows, now.date())
 
 
-def _fill(database: Database, rows: int, now: datetime) -> None:
+def peopled(database: Database, rows: int, now: datetime) -> None:
     """Fill and count: what filling left to be folded is not what is measured."""
     product = ground.found(database, now)
     _counting(database, on=False)
