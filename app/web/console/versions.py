@@ -3,10 +3,9 @@
 Acts are those of `app.versions`; here is who may, and what they see before they press a button.
 """
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from flask import Response, request
 from sqlalchemy import Connection
@@ -15,8 +14,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from app.clock import Clock
 from app.engine.trial import Trial
-from app.lifecycle.case import Kind
-from app.store import cases, lists, plans, products, pulse
+from app.store import cases, lists, overview, plans, products
 from app.store import versions as store
 from app.store.cases import HistoryWrite
 from app.store.database import Database
@@ -40,18 +38,8 @@ LOOKED_AT = 5000
 SHOWN = 200
 HIGHEST = 2**63 - 1
 SAMPLE = 20
-CAME_OF_IT = {
-    "found": pulse.ASKED,
-    "asked": pulse.HANDED_OVER,
-    "reminded": f"{Kind.REMINDER}_handed_over",
-    "kept": "kept",
-    "returned": "returned",
-    "canceled": "canceled",
-    "suspended": "suspended",
-    "resumed": "resumed",
-    "unreachable": "unreachable",
-}
-"""What is counted while a version is in force, and the line of history it is counted by."""
+NOT_OF_IT = frozenset({"erasing", "erased"})
+"""Steps of the funnel that come so much later that they say nothing of a version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,10 +293,9 @@ def _outcome(connection: Connection, product: Product, version: Version) -> Outc
         return None
     since = activated[places[-1]][1]
     until = activated[places[-1] + 1][1] if places[-1] + 1 < len(activated) else None
-    sums: Counter[str] = pulse.sums(
-        connection, product.id, since.date(), None if until is None else until.date()
-    )
-    return Outcome(since, until, {name: sums[what] for name, what in CAME_OF_IT.items()})
+    last = date.max if until is None else until.date()
+    counts = overview.steps(connection, product.id, since.date(), last)
+    return Outcome(since, until, {step: counts[step] for step in counts if step not in NOT_OF_IT})
 
 
 def _may(
