@@ -216,6 +216,7 @@ def _remarks(
     unheard = product.hearing.heard_until is None
     known, few = state.apart_at is not None, nightly.past_answers < ENOUGH
     yield (_DAYS, True)
+    yield ("a year is counted as if nobody used it meanwhile: every use makes it less", True)
     yield ("no feed has spoken yet: until one does nobody is asked", unheard)
     yield (_NEVER, not known)
     yield (f"open rounds, answers and charges are those of {_minute(state.apart_at)}", known)

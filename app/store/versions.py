@@ -18,6 +18,7 @@ from app.store.database import cursor
 POLICY_LINES = (
     "policy_proposed",
     "policy_commented",
+    "dry_run_read",
     "policy_approved",
     "policy_scheduled",
     "policy_unscheduled",

@@ -4,8 +4,6 @@
 plain page, and nothing that went wrong is logged with an address of a page, which holds a token.
 """
 
-import sys
-import traceback
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -31,7 +29,7 @@ from app.web.console.showing import STYLE as CONSOLE_STYLE
 from app.web.inbound import Inbound, Mailers
 from app.web.mailbox import Mailbox
 from app.web.policies import Policies
-from app.web.problems import FOR_SYSTEMS, problem_of, problem_response
+from app.web.problems import FOR_SYSTEMS, note_defect, problem_of, problem_response
 from app.web.style import STYLE, TEMPLATES, allowing, digest
 from app.web.tongues import offered, spoken
 from app.web.words import Speaker
@@ -136,11 +134,7 @@ def refused_by_us(error: ReconfirmError) -> Response:
 
 def failed(error: Exception) -> Response:
     """Give a plain page for a defect of ours, and log where it was, without what it was about."""
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    print(  # noqa: T201 - the log of a twelve-factor process
-        f"{request.endpoint} failed: {type(error).__name__} at {where.filename}:{where.lineno}",
-        file=sys.stderr,
-    )
+    note_defect(error)
     if request.path.startswith(FOR_SYSTEMS):
         return problem_response(InternalServerError())
     return _error_page("failed", HTTPStatus.INTERNAL_SERVER_ERROR)

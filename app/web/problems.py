@@ -5,13 +5,15 @@ sent: it may hold a secret, or somebody's address.
 """
 
 import json
+import sys
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
 
-from flask import Response
+from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
 from app.errors import Conflict, NotFound, ReconfirmError
@@ -180,6 +182,15 @@ def problem(kind: str, detail: str | None = None, **more: Any) -> Problem:
     """Give a problem of a known type; without a `detail` it says the mend of its type."""
     known = KINDS[kind]
     return Problem(known.status, kind, detail or known.mend, **more)
+
+
+def note_defect(error: Exception) -> None:
+    """Log where a defect of ours was, without what it was about: an address may be a secret."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    print(  # noqa: T201 - the log of a twelve-factor process
+        f"{request.endpoint} failed: {type(error).__name__} at {where.filename}:{where.lineno}",
+        file=sys.stderr,
+    )
 
 
 def problem_response(problem: HTTPException) -> Response:

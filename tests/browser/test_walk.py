@@ -171,7 +171,7 @@ def proposing(ann: Desk) -> None:
     assert ann.page.url.partition("?")[0].endswith("/policy/versions/1")
     ann.follows("Dry run: see whom it would ask")
     expect(ann.page.get_by_role("heading", level=2)).to_have_text(
-        f"In all {IDLE} would be asked today."
+        f"By the counts {IDLE} would be asked today."
     )
     ann.looks("dry_run")
     ann.presses("I have read it")

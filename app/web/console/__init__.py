@@ -26,7 +26,7 @@ from app.web.console.people import People
 from app.web.console.queues import Queues
 from app.web.console.runs import RunPages
 from app.web.console.sessions import Needs, NotFromHere, Sessions, View
-from app.web.console.showing import failing, refused
+from app.web.console.showing import broken, failing, refused
 from app.web.console.signing_in import SigningIn
 from app.web.console.versions import VersionPages
 
@@ -77,6 +77,7 @@ class Console:
         pages.register_error_handler(HTTPException, failing)
         pages.register_error_handler(NotFromHere, failing)
         pages.register_error_handler(Refused, refused)
+        pages.register_error_handler(Exception, broken)
         pages.after_request(self._framed)
         return pages
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 
 from flask import Response, request
 from psycopg.errors import QueryCanceled
@@ -23,6 +24,7 @@ from app.web.console.sayings import PAUSED, stopped
 from app.web.console.sessions import Needs, View, here
 from app.web.console.showing import after, said, show
 from app.web.console.threshold import thresholds
+from app.web.rules import duration
 
 VIEWER, EDITOR = Needs(), Needs(Role.EDITOR)
 TO_LIFT = Needs(Role.EDITOR, fresh=True)
@@ -138,6 +140,7 @@ class Overviews:
             periods=PERIODS,
             steps=self._funnel(found, counts, span),
             curve=drawn(points, found.policy, now.date()),
+            length=partial(duration, locale=said().tongue.locale),
             thresholds=thresholds(self.forecaster, found) if points else [],
             brakes=[stopped(said(), each) for each in brakes],
             pacing=pacing,

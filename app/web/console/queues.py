@@ -47,11 +47,14 @@ class Queues:
     def shown(self, product: str) -> Response:
         """Show one of the queues, a page of it, and how many wait in each."""
         queue = request.args.get("queue", "")
-        queue = queue if queue in NAMES else NAMES[0]
         following = min(max(0, request.args.get("after", 0, int)), HIGHEST)
         with self.database.transaction() as connection:
             row = products.load(connection, product)
             standing = overview.standing(connection, row.id)
+            each = (standing.reviews, standing.unreachable, standing.parked, standing.failed)
+            counts = dict(zip(NAMES, each, strict=True))
+            first = next((name for name in NAMES if counts[name]), NAMES[0])
+            queue = queue if queue in NAMES else first
             found = _entries(connection, row.id, queue, following)
         role = here().roles.on(product)
         return show(
@@ -60,13 +63,7 @@ class Queues:
             product=row,
             queue=queue,
             names=NAMES,
-            counts=dict(
-                zip(
-                    NAMES,
-                    (standing.reviews, standing.unreachable, standing.parked, standing.failed),
-                    strict=True,
-                )
-            ),
+            counts=counts,
             most=overview.MANY,
             entries=found[: queues.A_PAGE],
             following=found[queues.A_PAGE - 1].id if len(found) > queues.A_PAGE else None,

@@ -15,15 +15,15 @@ from app import guards
 from app import runs as shared
 from app.clock import Clock
 from app.guards import RampStands
-from app.policy import Share
 from app.runs import Runs
 from app.store import products
 from app.store.database import Database
 from app.store.products import Product
 from app.store.runs import Run
 from app.web.console.roles import Role
+from app.web.console.sayings import stopped
 from app.web.console.sessions import Needs, View, here
-from app.web.console.showing import after, show
+from app.web.console.showing import after, said, show
 
 VIEWER, EDITOR = Needs(), Needs(Role.EDITOR)
 TO_RESUME = Needs(Role.EDITOR, fresh=True)
@@ -99,7 +99,7 @@ class RunPages:
             "runs",
             here="runs",
             product=found,
-            brakes=[(each, *guards.in_words(each)) for each in brakes],
+            brakes=[stopped(said(), each) for each in brakes],
             ladder=ladder,
             limits=_limits(ladder.rates),
             runs=runs[:A_PAGE],
@@ -172,7 +172,13 @@ class RunPages:
 
 def _limits(rates: tuple[guards.RateNow, ...] | list[guards.RateNow]) -> list[Limit]:
     return [
-        Limit(each.cause, each.bad, each.of, str(Share().write(each.at_most))) for each in rates
+        Limit(
+            each.cause,
+            each.bad,
+            each.of,
+            said().rate(each.at_most),
+        )
+        for each in rates
     ]
 
 

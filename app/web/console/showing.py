@@ -12,6 +12,7 @@ from app.errors import NotFound, Refused
 from app.store.products import Product
 from app.web.console.sessions import NotFromHere, Present, SignedOut
 from app.web.console.words import Said, languages, sentences, spoken
+from app.web.problems import note_defect
 
 _FOLDER = files("app.web").joinpath("templates")
 _COLORS = _FOLDER.joinpath("page.css").read_text("utf-8").partition("* {")[0].strip()
@@ -90,3 +91,9 @@ def refused(error: Refused) -> Response:
     if isinstance(error, NotFound):
         return show("error", status=HTTPStatus.NOT_FOUND, what="not_found", mend="")
     return show("error", status=HTTPStatus.CONFLICT, what="refused", mend=error.what)
+
+
+def broken(error: Exception) -> Response:
+    """Give the page of a defect of ours, and log where it was."""
+    note_defect(error)
+    return show("error", status=HTTPStatus.INTERNAL_SERVER_ERROR, what="broken", mend="")

@@ -3,7 +3,7 @@
 Acts are those of `app.versions`; here is who may, and what they see before they press a button.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -18,6 +18,7 @@ from app.store import cases, lists, overview, plans, products
 from app.store import versions as store
 from app.store.cases import HistoryWrite
 from app.store.database import Database
+from app.store.lists import Entry
 from app.store.plans import Plan
 from app.store.products import Product
 from app.store.versions import Version
@@ -90,6 +91,7 @@ class VersionPages:
             ("GET", "/products/<product>/policy", self.listed, VIEWER),
             ("GET", one, self.shown, VIEWER),
             ("GET", f"{one}/dry-run", self.dry_run, VIEWER),
+            ("GET", f"{one}/dry-run.csv", self.dry_run_as_csv, EDITOR),
             ("POST", f"{one}/dry-run", self.dry_run_read, EDITOR),
             ("POST", f"{one}/comment", self.comment, EDITOR),
             ("POST", f"{one}/withdraw", self.withdraw, EDITOR),
@@ -190,13 +192,30 @@ class VersionPages:
             here="policy",
             product=row,
             version=version,
-            forecast=self.versions.forecaster.forecast(product, read(version)).proposed,
+            forecast=self.versions.forecaster.forecast(product, read(version)),
             seen=seen,
             more=seen is not None and seen.looked_at >= LOOKED_AT,
             entries=entries,
             first=not following,
             may_edit=_role(product) >= Role.EDITOR,
         )
+
+    def dry_run_as_csv(self, product: str, number: int) -> Response:
+        """Give whom a version would ask today as CSV, a range of subscriptions at a time."""
+        with self.database.transaction() as connection:
+            row = products.load(connection, product)
+            version = store.version(connection, row.id, number)
+        trial = Trial(self.database, product, read(version), self.clock.now())
+        answer = Response(as_csv(self._everybody(trial)), mimetype="text/csv")
+        name = f"{product}-version-{number}-dry-run.csv"
+        answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+        return answer
+
+    def _everybody(self, trial: Trial) -> Iterator[Entry]:
+        for seen in trial.everybody():
+            with self.database.transaction() as connection:
+                found = lists.as_entries(connection, dict(seen.asked))
+            yield from found
 
     # --- doing -----------------------------------------------------------------------------
 

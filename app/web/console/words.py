@@ -80,11 +80,16 @@ class Said:
 
     def share(self, part: int, of: int) -> str:
         """Give a share in percent, to a tenth: `4.2%`."""
-        return str(format_percent(part / of if of else 0, "#,##0.#%", locale=self._locale))
+        return self.rate(round(part / of, 3) if of else 0)
+
+    def rate(self, value: float) -> str:
+        """Give a share, told as a fraction of one, in percent: `0.05%`."""
+        return self.percent(Decimal(str(round(100 * value, 6))))
 
     def percent(self, value: Decimal) -> str:
-        """Give a limit in percent, to its last digit: `0.05%`."""
-        return str(format_percent(value / 100, "#,##0.######%", locale=self._locale))
+        """Give a number of percent as it is written, to its last digit: `0.05%`, `0,05 %`."""
+        part = (value / 100).normalize()
+        return str(format_percent(part, locale=self._locale, decimal_quantization=False))
 
     def money(self, minor: int, currency: str) -> str:
         """Give an amount of minor units with its currency."""

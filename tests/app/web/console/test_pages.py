@@ -165,7 +165,7 @@ def test_the_curve_is_the_whole_base(desk: Desk, folds: int) -> None:
     assert lines[2] == "1,3,3"
     assert lines[25] == "24,3,3"
     page = who.get(f"{TV}/").text
-    assert "Never used it since they began at least P1Y ago: 3 (75%)." in page
+    assert "Never used it since they began at least 1 year ago: 3 (75%)." in page
     assert page.count("<polyline") == 2
 
 
@@ -604,6 +604,22 @@ def test_every_deed_stands_in_history(desk: Desk, things: Things) -> None:
         assert answer.status_code in (200, 303), (path, answer.status_code)
         assert len(desk.audited()) > before, path
         assert {actor for _, _, actor in desk.audited()} == {"console:eve"}
+
+
+def test_a_defect_of_ours_has_a_page_of_the_console(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def breaks(*_: object) -> None:
+        raise LookupError("ada@subscribers.example")
+
+    monkeypatch.setattr(overview, "standing", breaks)
+    page = desk.person("viewer").get(f"{TV}/queues")
+    assert page.status_code == 500
+    assert "This page did not work" in page.text
+    assert "To the console" in page.text
+    told = capsys.readouterr().err
+    assert "failed: LookupError at" in told
+    assert "ada@" not in told + page.text
 
 
 # --- attacks -------------------------------------------------------------------------------

@@ -44,6 +44,7 @@ ROUTES = {
     ("GET", "/console/products/<product>/policy/versions/<int:number>"): "viewer",
     ("GET", "/console/products/<product>/policy/versions/<int:number>/dry-run"): "viewer",
     ("POST", "/console/products/<product>/policy/versions/<int:number>/dry-run"): "editor",
+    ("GET", "/console/products/<product>/policy/versions/<int:number>/dry-run.csv"): "editor",
     ("POST", "/console/products/<product>/policy/versions/<int:number>/comment"): "editor",
     ("POST", "/console/products/<product>/policy/versions/<int:number>/withdraw"): "editor",
     ("POST", "/console/products/<product>/policy/versions/<int:number>/approve"): "approver",

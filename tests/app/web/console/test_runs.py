@@ -76,8 +76,8 @@ def test_what_would_stop_it_stands_beside_its_limit(ramped: Desk) -> None:
 
     assert "mail came back 1 of 2 (50%) 5%" in said
     assert "complained 0 of 2 (0%) 0.1%" in said
-    assert "More of the asks of the last days came back than the policy allows" in said
-    assert "by guard" in said
+    assert "More of the questions of the last days came back than the policy allows" in said
+    assert "by a guard" in said
 
 
 def test_an_editor_pauses_and_resumes_and_an_approver_stops(ramped: Desk) -> None:

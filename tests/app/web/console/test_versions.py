@@ -208,10 +208,13 @@ def test_a_dry_run_names_whom_a_version_would_ask_that_is_not_in_force(desk: Des
     number = proposed(desk)
     who = desk.person("editor", name="bob")
     page = who.get(one(number, "dry-run")).text
-    assert "In all 11 would be asked today." in page
+    assert "By the counts 11 would be asked today." in page
     assert "Of these 11 would be asked:" in page
     assert ">s02</a>" in page
     assert ">s03</a>" not in page
+    lines = who.get(one(number, "dry-run.csv")).text.splitlines()
+    assert [line.partition(",")[0] for line in lines[1:4]] == ["s00", "s01", "s02"]
+    assert len(lines) == 12
     assert "Of these nobody would be asked." in who.get(one(1, "dry-run")).text
     assert "Of these nobody" in who.get(one(number, "dry-run") + f"?after={10**18}").text
     for odd in ("-1", "x", "9" * 30):
