@@ -42,6 +42,8 @@ PLACES = {
     "console": "entering",
     "clock": "clocks",
     "subject": "explaining",
+    "funnel": "looking",
+    "outbox": "looking",
     "doctor": "doctor",
 }
 """Where each command is found: in the COMMANDS of a file beside this one."""

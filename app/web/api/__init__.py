@@ -9,6 +9,8 @@ answers.py        what people answered inside the product's own app
 runs.py           what each day's sweeps did, the ramp, and taking a run back
 reviews.py        cases that subscribers want a person to look at
 forecasts.py      what a policy would do
+funnel.py         what came of asking
+brake.py          the one stop
 policies.py       versions of a policy, and the lists of whom they would ask
 feedback.py       notices that came back, or drew a complaint
 limits.py         how many calls a key may make
@@ -28,9 +30,11 @@ from app.returns import Returns
 from app.store.database import Database
 from app.usage import Intake
 from app.web.api.answers import AnswerCalls
+from app.web.api.brake import BrakeCalls
 from app.web.api.cloudevents import CloudEventCalls
 from app.web.api.feedback import FeedbackCalls
 from app.web.api.forecasts import ForecastCalls
+from app.web.api.funnel import FunnelCalls
 from app.web.api.health import Readiness
 from app.web.api.keys import Keys
 from app.web.api.limits import Limits, too_many
@@ -98,6 +102,11 @@ class Api:
         forecasts = ForecastCalls.on(self.database, self.clock)
         routes.add_url_rule("/forecasts", "forecasts", forecasts.ask, methods=["POST"])
         PolicyCalls.on(self.database, self.clock).register(routes)
+        brake = BrakeCalls(self.database, self.clock)
+        routes.add_url_rule("/brake", "brake", brake.show)
+        routes.add_url_rule("/brake", "brake_act", brake.act, methods=["POST"])
+        funnel = FunnelCalls(self.database, self.clock)
+        routes.add_url_rule("/funnel", "funnel", funnel.show)
         feedback = FeedbackCalls(Returns(self.database, self.clock, self.links))
         routes.add_url_rule("/feedback", "feedback", feedback.take, methods=["POST"])
         return routes

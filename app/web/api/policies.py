@@ -16,6 +16,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection
 
 from app.clock import Clock
+from app.engine.trial import A_RANGE, Trial
 from app.policy import PolicyRefused
 from app.store import lists, plans, products
 from app.store import versions as store
@@ -34,6 +35,7 @@ from app.web.api.shapes import (
     Approval,
     CommentBody,
     Difference,
+    DryRun,
     ListApproval,
     ListedPerson,
     ListedVersion,
@@ -81,6 +83,7 @@ class PolicyCalls:
             ("/policies", self.page, "GET"),
             ("/policies", self.propose, "POST"),
             (one, self.show, "GET"),
+            (f"{one}/dry-run", self.dry_run, "GET"),
             (f"{one}/comment", self.comment, "POST"),
             (f"{one}/approve", self.approve, "POST"),
             (f"{one}/withdraw", self.withdraw, "POST"),
@@ -114,6 +117,25 @@ class PolicyCalls:
         """Show one version."""
         only_parameters()
         return self._shown(product, _number(version))
+
+    @needs("read")
+    def dry_run(self, product: str, version: str) -> ResponseReturnValue:
+        """Say whom a version would ask now, a range of subscriptions at a time."""
+        only_parameters("cursor")
+        number = _number(version)
+        with self.database.transaction() as connection:
+            product_id = products.row_of(connection, product).id
+            policy = read(store.version(connection, product_id, number))
+            of = f"dry run {number}"
+            after = int(cursors.place_of(request.args.get("cursor"), of, product_id, "int"))
+        seen = Trial(self.database, product, policy, self.versions.clock.now()).a_range(after)
+        if seen is None:
+            return answer(DryRun(version=number, looked_at=0, asked=[], next_cursor=None))
+        with self.database.transaction() as connection:
+            found = lists.as_entries(connection, dict(seen.asked))
+        on = cursors.made(of, product_id, seen.last) if seen.looked_at >= A_RANGE else None
+        asked = [_person(each) for each in found]
+        return answer(DryRun(version=number, looked_at=seen.looked_at, asked=asked, next_cursor=on))
 
     def _shown(self, product: str, number: int) -> Response:
         with self.database.transaction() as connection:

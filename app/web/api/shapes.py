@@ -364,6 +364,81 @@ class RampResume(Strict, tag_field="act", tag="resume"):
     why: ResumedWhy = "other"
 
 
+# --- the brake ----------------------------------------------------------------------------------
+
+
+class Brake(Struct):
+    """One brake: why it is on, as codes and numbers, by whom, and what to do about it."""
+
+    cause: str
+    why: str
+    by: str
+    set_at: Moment
+    everywhere: bool
+    says: str
+    mend: str
+
+
+class Brakes(Struct):
+    """All that stops a product."""
+
+    brakes: list[Brake]
+
+
+class BrakeOn(Strict, tag_field="act", tag="on"):
+    """Stop what nobody has asked for: asks, reminders, suspensions."""
+
+    why: HaltedWhy = "other"
+
+
+class BrakeOff(Strict, tag_field="act", tag="off"):
+    """Lift this product's own brakes."""
+
+    why: ResumedWhy = "other"
+
+
+# --- the funnel ---------------------------------------------------------------------------------
+
+FunnelBy = Literal["plan", "country", "interval", "locale"]
+
+
+class FunnelMoney(Struct):
+    """What some people pay a month in one currency, in its minor unit, by all intervals."""
+
+    currency: str
+    amount: int
+
+
+class FunnelStep(Struct):
+    """How many came to a step, and what they pay; `group` is null where all count together."""
+
+    step: Literal[
+        "due",
+        "asked",
+        "reminded",
+        "kept",
+        "returned",
+        "canceled",
+        "suspended",
+        "resumed",
+        "unreachable",
+        "erasing",
+        "erased",
+    ]
+    group: str | None
+    people: int
+    monthly: list[FunnelMoney]
+
+
+class Funnel(Struct, rename={"first": "from", "last": "to"}):
+    """What came of asking from one UTC day to another, both included."""
+
+    first: date
+    last: date
+    by: FunnelBy | None
+    steps: list[FunnelStep]
+
+
 # --- answers and feedback ---------------------------------------------------------------------
 
 
@@ -558,6 +633,15 @@ class ListedPerson(Struct, kw_only=True):
     currency: str
     started_on: date
     last_used_on: date | None
+
+
+class DryRun(Struct, kw_only=True):
+    """Whom a version would ask now, of so many subscriptions that were looked at."""
+
+    version: int
+    looked_at: int
+    asked: list[ListedPerson]
+    next_cursor: str | None
 
 
 class ListSample(Struct):

@@ -11,6 +11,7 @@ from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.clock import Clock
+from app.engine import parked
 from app.errors import Conflict
 from app.inbox import WAITING, Inbox
 from app.links import Links
@@ -74,14 +75,10 @@ class Queues:
 
     def retry(self, product: str, number: int) -> AnyResponse:
         """Let a parked effect be tried again; the rules are asked again before it is done."""
-        now, actor = self.clock.now(), here().actor
-        with self.database.transaction() as connection:
-            row = products.row_of(connection, product)
-            found = queues.retry(connection, row.id, number, now)
-            if found is None:
-                raise Conflict(str(said()("refusal.not_parked")))
-            line = HistoryWrite(found.subscription_id, None, "effect_retried", found.kind, None)
-            cases.insert_history(connection, row.id, now, actor, [line])
+        try:
+            parked.retry(self.database, self.clock, product, number, here().actor)
+        except Conflict:
+            raise Conflict(str(said()("refusal.not_parked"))) from None
         return self._back(product, "parked", "retried")
 
     def replay(self, product: str, number: int) -> AnyResponse:

@@ -6,12 +6,16 @@ subscriptions.py  where people stand; what they answered elsewhere, and mail tha
 runs.py           what a day of sweeps did, and the ramp
 reviews.py        cases before a person
 forecasts.py      what a policy would do
+funnel.py         what came of asking
+brake.py          the one stop
 policies.py       versions of a policy, and the lists of whom they would ask
 inbound.py        the webhooks taken in
 running.py        whether the service is there, and its figures
 """
 
+from app.web.api.operations.brake import brake_operations
 from app.web.api.operations.forecasts import forecast_operations
+from app.web.api.operations.funnel import funnel_operations
 from app.web.api.operations.inbound import inbound_operations
 from app.web.api.operations.parts import Body, Operation, Parameter
 from app.web.api.operations.policies import policy_operations
@@ -34,6 +38,8 @@ def operations() -> tuple[Operation, ...]:
         *review_operations(),
         *forecast_operations(),
         *policy_operations(),
+        *funnel_operations(),
+        *brake_operations(),
         *inbound_operations(),
         *running_operations(),
     )

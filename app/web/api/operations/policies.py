@@ -102,6 +102,22 @@ def _looking() -> tuple[Operation, ...]:
     return (
         Operation(
             "get",
+            f"{ONE}/dry-run",
+            "dryRunPolicy",
+            "Say whom a version would ask now",
+            "By the rules themselves, whether the version is in force or not; nothing is written."
+            " Two thousand subscriptions are looked at for a page, and those of them listed that"
+            " would be asked. Pace, ramp, brakes and one ask a day for a customer are left out:"
+            " they only spread the asks over days.",
+            "read",
+            shapes.DryRun,
+            {"version": 2, "looked_at": 2000, "asked": [PERSON], "next_cursor": None},
+            (*KEYED, *PARAMETERS, "bad-cursor"),
+            (PRODUCT, VERSION, CURSOR),
+            tag="policies",
+        ),
+        Operation(
+            "get",
             f"{ROOT}/policies",
             "listPolicies",
             "List the versions of the policy",

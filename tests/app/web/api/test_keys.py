@@ -38,6 +38,10 @@ ROUTES = {
     ("GET", "policies/1/list/sample"): "read",
     ("POST", "policies/1/list/approve"): "manage",
     ("POST", "policies/1/list/renew"): "manage",
+    ("GET", "funnel"): "read",
+    ("GET", "brake"): "read",
+    ("POST", "brake"): "manage",
+    ("GET", "policies/2/dry-run"): "read",
     ("GET", "runs"): "read",
     ("GET", "runs/1"): "read",
     ("POST", "runs/1/undo"): "manage",
@@ -61,6 +65,7 @@ BODIES = {
     "policies/1/list/renew": ("application/json", {}),
     "runs/1/undo": ("application/json", None),
     "ramp": ("application/json", {"act": "pause"}),
+    "brake": ("application/json", {"act": "on"}),
 }
 CALLERS = (
     "usage",
