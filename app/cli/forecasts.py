@@ -1,9 +1,7 @@
 """What a policy would do, and whether the counts it is told from are right."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
@@ -12,6 +10,7 @@ from app import guards
 from app import policy as policy_rules
 from app.cli.actor import json_option
 from app.cli.installation import installed, print_json, product_of, say
+from app.cli.policies import read_file
 from app.errors import Refused
 from app.forecast import Expected, Forecast, Forecaster, Keeper, Outlook, Paced
 
@@ -50,7 +49,7 @@ def forecast() -> None:
 @json_option
 def show(product_key: str, file: Path, as_json: bool) -> None:
     """Say what a policy would do, beside the one in force."""
-    raw = _read_json(file)
+    raw = read_file(file)
     with installed() as parts:
         product = product_of(parts, product_key)
         checked = policy_rules.read(raw, inherit=product.policy)
@@ -100,15 +99,6 @@ def check(product_key: str, repair: bool, as_json: bool) -> None:
             f"{wrong} counts are not what the subscriptions come to",
             f"count anew: reconfirm forecast check {product_key} --repair",
         )
-
-
-def _read_json(file: Path) -> Any:
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise Refused(
-            f"{file} is not JSON: {error}", "write the policy as one JSON object"
-        ) from None
 
 
 # --- printing --------------------------------------------------------------------------------

@@ -147,7 +147,7 @@ def dry_run(product_key: str, version: int, as_json: bool) -> None:
 @actor_option
 def propose(product_key: str, file: Path, seen: int | None, as_json: bool, actor: str) -> None:
     """Check a policy and write it down as a new version; nothing changes yet."""
-    raw = _read_json(file)
+    raw = read_file(file)
     with installed() as parts:
         version = _versions(parts).propose(product_key, raw, actor, seen=seen, caps=False)
         with parts.database.transaction() as connection:
@@ -167,7 +167,8 @@ def propose(product_key: str, file: Path, seen: int | None, as_json: bool, actor
         say(f"Next: reconfirm policy activate {product_key} {version}")
 
 
-def _read_json(file: Path) -> Any:
+def read_file(file: Path) -> Any:
+    """Give the JSON of a policy's file; Refused where it is none."""
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
@@ -291,8 +292,8 @@ def list_show(product_key: str, version: int, sample: bool, as_json: bool) -> No
             print_json({"product": product_key} | asdict(found))
             return
         listed = everybody(parts.database, row.id, found) if some is None else some
-        for line in as_csv(listed):
-            click.echo(line, nl=False)
+        for piece in as_csv(listed):
+            click.echo(piece, nl=False)
     say(f"{found.people:,} people, hash {found.hash}")
 
 

@@ -48,8 +48,13 @@ class Step:
     monthly: tuple[tuple[str, int], ...]
 
 
-def came(
-    connection: Connection, product_id: int, first: datetime, end: datetime, by: str | None
+def came(  # noqa: PLR0913, PLR0917 - what is counted
+    connection: Connection,
+    product_id: int,
+    first: datetime,
+    end: datetime,
+    by: str | None,
+    patience: str = PATIENCE,
 ) -> list[Came]:
     """Count who came to each step from `first` until before `end`, in the order of the steps.
 
@@ -57,7 +62,7 @@ def came(
     """
     contact = "left join contact c on c.subscription_id = s.id" if by == "locale" else ""
     run = cursor(connection)
-    run.execute(f"set local statement_timeout = '{PATIENCE}'")
+    run.execute(f"set local statement_timeout = '{patience}'")
     run.execute(
         f"""select h.what, {BY[by] if by else ALL} as part, s.currency, count(*),
               sum(s.amount * case s."interval" when 'year' then 1.0 / 12 when 'week' then 52.0 / 12

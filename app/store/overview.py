@@ -1,12 +1,11 @@
 """What a product team looks at: how long ago people last used it, what came of asking, the pace.
 
-`curve` is read from the counts that are kept for the forecast, exact at every moment; `worth` goes
-over the history of a product, and is given up where that takes long. A day is a UTC day; amounts
-count minor units of their currency.
+`curve` is read from the counts that are kept for the forecast, exact at every moment. What the
+steps are worth is in `app.store.funnel`, which goes over the history. A day is a UTC day.
 """
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 from sqlalchemy import Connection
@@ -45,16 +44,6 @@ class Point:
     day: date
     used: bool
     many: int
-
-
-@dataclass(frozen=True, slots=True)
-class Worth:
-    """How many subscriptions came to one step, and what they pay a month, in one currency."""
-
-    step: str
-    currency: str
-    many: int
-    amount: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,28 +86,6 @@ def curve(connection: Connection, product_id: int) -> list[Point]:
         {"product": product_id, "all": counts.ALL},
     )
     return [Point(*row) for row in run.fetchall()]
-
-
-def worth(connection: Connection, product_id: int, first: datetime, end: datetime) -> list[Worth]:
-    """Sum what those who came to each step from `first` until before `end` pay a month.
-
-    Whoever came to a step twice counts once. psycopg's QueryCanceled where it takes too long.
-    """
-    run = cursor(connection)
-    run.execute(f"set local statement_timeout = '{PATIENCE}'")
-    run.execute(
-        """select h.what, s.currency, count(*), sum(s.amount * case s."interval"
-             when 'year' then 1.0 / 12 when 'week' then 52.0 / 12 when 'day' then 365.0 / 12
-             else 1 end)::bigint
-           from (select distinct subscription_id, what from history
-                 where product_id = %s and subscription_id is not null
-                   and at >= %s and at < %s and what = any(%s)) h
-           join subscription s on s.id = h.subscription_id
-           group by 1, 2 order by 1, 2""",
-        (product_id, first, end, list(STEPS.values())),
-    )
-    named = {what: step for step, what in STEPS.items()}
-    return [Worth(named[row[0]], *row[1:]) for row in run.fetchall()]
 
 
 def steps(connection: Connection, product_id: int, first: date, last: date) -> dict[str, int]:

@@ -5,9 +5,8 @@ planning that follows a version that is put in force is the workers'.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from itertools import islice
 from typing import Any
 
 import msgspec
@@ -212,8 +211,7 @@ class PolicyCalls:
         """Give everybody on the list of a version, as they are read."""
         only_parameters()
         product_id, found = self._list(product, _number(version))
-        lines = as_csv(everybody(self.database, product_id, found))
-        reply = Response(_by_the_hundred(lines), mimetype=CSV)
+        reply = Response(as_csv(everybody(self.database, product_id, found)), mimetype=CSV)
         reply.headers["Content-Disposition"] = (
             f'attachment; filename="{product}-version-{found.version}.csv"'
         )
@@ -294,15 +292,6 @@ def _person(entry: Entry) -> ListedPerson:
     facts = asdict(entry)
     name = facts.pop("external_id")
     return ListedPerson(**facts | {"id": name})
-
-
-def _by_the_hundred(lines: Iterator[str]) -> Iterator[str]:
-    """Give lines some at a time: each goes to the network as a piece of its own."""
-    while some := "".join(islice(lines, 100)):
-        yield some
-
-
-# --- what is sent ------------------------------------------------------------------------------
 
 
 def _asked(version: str, decoder: "msgspec.json.Decoder[Any]") -> tuple[int, Any]:

@@ -13,10 +13,11 @@ from werkzeug.wrappers import Response as AnyResponse
 from app import guards
 from app.clock import Clock
 from app.forecast import Forecaster
-from app.store import cases, lists, overview, pace, products, versions
+from app.store import cases, funnel, lists, overview, pace, products, versions
 from app.store.cases import HistoryWrite
 from app.store.database import Database
-from app.store.overview import Standing, Worth
+from app.store.funnel import Came
+from app.store.overview import Standing
 from app.store.products import Product
 from app.web.console.curves import Curve, drawn
 from app.web.console.roles import Role
@@ -62,7 +63,7 @@ class FunnelStep:
     name: str
     many: int
     share: float
-    worth: list[Worth] | None
+    worth: list[Came] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,14 +201,16 @@ class Overviews:
             return _steps(often, None)
         counts = dict.fromkeys(often, 0)
         for each in worth:
-            counts[each.step] += each.many
+            counts[each.step] += each.people
         return _steps(counts, worth)
 
-    def _worth(self, product: Product, span: Span) -> list[Worth] | None:
+    def _worth(self, product: Product, span: Span) -> list[Came] | None:
         """Give what each step is worth a month; None where that takes too long to find out."""
         try:
             with self.database.transaction() as connection:
-                return overview.worth(connection, product.id, span.begin, span.end)
+                return funnel.came(
+                    connection, product.id, span.begin, span.end, None, overview.PATIENCE
+                )
         except QueryCanceled:
             return None
 
@@ -226,7 +229,7 @@ class Overviews:
         cases.insert_history(connection, product_id, self.clock.now(), here().actor, [line])
 
 
-def _steps(counts: dict[str, int], worth: list[Worth] | None) -> list[FunnelStep]:
+def _steps(counts: dict[str, int], worth: list[Came] | None) -> list[FunnelStep]:
     most = max(1, *counts.values())
     return [
         FunnelStep(

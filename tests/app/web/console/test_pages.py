@@ -13,7 +13,7 @@ from sqlalchemy import text, update
 
 from app.forecast import Keeper
 from app.lifecycle.case import AskReview, Concern, Verdict
-from app.store import overview, products, tables
+from app.store import funnel, overview, products, tables
 from app.store.database import Database
 from app.web.console.people import ASKED_BY, DONE, WORDS
 from app.web.console.words import FOLDER, languages, sentences
@@ -90,10 +90,9 @@ def test_a_yearly_price_is_told_by_the_month(desk: Desk) -> None:
     desk.town.settle()
     now = desk.town.clock.now()
     with desk.town.database.transaction() as connection:
-        found = overview.worth(
-            connection, desk.town.product.id, now - timedelta(days=1), now + timedelta(days=1)
-        )
-    assert {(each.currency, each.amount) for each in found} == {("GBP", 1000), ("JPY", 1000)}
+        a_day = timedelta(days=1)
+        found = funnel.came(connection, desk.town.product.id, now - a_day, now + a_day, None)
+    assert {(each.currency, each.monthly) for each in found} == {("GBP", 1000), ("JPY", 1000)}
 
 
 def test_what_takes_too_long_is_left_out_and_the_rest_is_told(
@@ -107,7 +106,7 @@ def test_what_takes_too_long_is_left_out_and_the_rest_is_told(
         tried.append(1)
         raise QueryCanceled
 
-    monkeypatch.setattr(overview, "worth", slow)
+    monkeypatch.setattr(funnel, "came", slow)
     monkeypatch.setattr(overview, "MOST_LINES", 4)
     assert f"{many}takes too long" in who.get(f"{TV}/").text
     monkeypatch.setattr(overview, "MOST_LINES", 3)
@@ -130,7 +129,7 @@ def test_the_money_of_the_funnel_is_waited_for_a_moment_only(
     with monkeypatch.context() as patched:
         patched.setattr(psycopg.Cursor, "execute", waited)
         with desk.town.database.transaction() as connection:
-            overview.worth(connection, desk.town.product.id, now, now)
+            funnel.came(connection, desk.town.product.id, now, now, None, overview.PATIENCE)
     assert told == [overview.PATIENCE]
     with desk.town.database.transaction() as connection:
         assert connection.exec_driver_sql("show statement_timeout").scalar_one() == "0"
