@@ -230,7 +230,7 @@ def test_signing_in_finding_and_acting_with_the_keyboard(
     page.get_by_role("status").wait_for()
     assert "Billing is being told" in page.get_by_role("status").inner_text()
     page.get_by_role("button", name="Français").press("Enter")
-    page.wait_for_function("document.documentElement.lang == 'fr'")
+    page.wait_for_function("document.documentElement?.lang == 'fr'")
     page.get_by_role("button", name="Se déconnecter").press("Enter")
     page.wait_for_url("**/console/sign-in")
     assert [each for each in watched.said if "404" not in each] == []

@@ -121,7 +121,7 @@ def french(page: Page, served: Served) -> None:
     at_editor(page, served)
     if page.evaluate("document.documentElement.lang") != "fr":
         page.get_by_role("button", name="Français").click()
-    page.wait_for_function("document.documentElement.lang == 'fr'")
+    page.wait_for_function("document.documentElement?.lang == 'fr'")
 
 
 def signed_out(page: Page, served: Served) -> None:
