@@ -21,6 +21,7 @@ ANSWER = struct.Struct(">QH")
 FRESH = struct.Struct(">QHQ")
 NOTICE = struct.Struct(">QHI")
 ADDRESS = b"reconfirm.address"
+SUBSCRIPTION = b"reconfirm.subscription"
 EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
@@ -51,6 +52,9 @@ class Links:
         self._fresh = Signer(newest_last, salt="reconfirm.fresh")
         self._notice = Signer(newest_last, salt="reconfirm.notice")
         self._address = [hmac.digest(key.encode(), ADDRESS, hashlib.sha256) for key in keys]
+        self._subscription = [
+            hmac.digest(key.encode(), SUBSCRIPTION, hashlib.sha256) for key in keys
+        ]
         self._base = base_url.rstrip("/")
 
     def answer_token(self, subscription: int, number: int) -> str:
@@ -120,6 +124,14 @@ class Links:
         """
         told = f"{product}\n{plain_address(address)}".encode(errors="surrogatepass")
         return tuple(hmac.digest(key, told, hashlib.sha256) for key in self._address)
+
+    def subscription_marks(self, product: int, external_id: str) -> tuple[bytes, ...]:
+        """Give what an erased subscription is known by, under each key, newest first.
+
+        The same for whoever has both its id at billing and a secret key: nothing leads back.
+        """
+        told = f"{product}\n{external_id}".encode(errors="surrogatepass")
+        return tuple(hmac.digest(key, told, hashlib.sha256) for key in self._subscription)
 
 
 def plain_address(address: str) -> str:

@@ -143,7 +143,7 @@ class Batch:
         policy = self.policy_for(case)
         if policy is NOBODY_IS_ASKED and case.stage is Stage.ACTIVE:
             return None
-        heard = Case(case.subscription, case.reach, case.round, self.all_heard)
+        heard = structs.replace(case, hearing=self.all_heard)
         try:
             return next_look(heard, policy, self.now)
         except Exception as error:  # noqa: BLE001 - one poisoned case must not stop its batch

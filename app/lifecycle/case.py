@@ -98,11 +98,29 @@ class Erasure(StrEnum):
 
 
 class Act(StrEnum):
-    """What billing can be told."""
+    """What billing can be told.
+
+    `cancel` ends with the time paid; `end` ends at once, for good, before data is erased.
+    """
 
     SUSPEND = "suspend"
     RESUME = "resume"
     CANCEL = "cancel"
+    END = "end"
+
+
+class Erasing(StrEnum):
+    """How far an erasure has come that was begun.
+
+    `ending`: billing is told to end the subscription for good. `telling`: every system that holds
+    data is told to erase it, and owes a receipt. `parting`: all have answered; the last notice goes
+    out. `wiping`: it has gone, or could not; what is left of the person here is deleted.
+    """
+
+    ENDING = "ending"
+    TELLING = "telling"
+    PARTING = "parting"
+    WIPING = "wiping"
 
 
 class ActState(StrEnum):
@@ -124,9 +142,13 @@ class Kind(StrEnum):
     RESUMED = "notice.resumed"
     WELCOME_BACK = "notice.welcome_back"
     FRESH_LINK = "notice.fresh_link"
+    ERASURE_WARNING = "notice.erasure_warning"
+    ERASED = "notice.erased"
+    APOLOGY = "notice.apology"
     BILLING_SUSPEND = "billing.suspend"
     BILLING_RESUME = "billing.resume"
     BILLING_CANCEL = "billing.cancel"
+    BILLING_END = "billing.end"
 
 
 class Lane(StrEnum):
@@ -142,6 +164,7 @@ BILLING_KIND: Mapping[Act, Kind] = MappingProxyType(
         Act.SUSPEND: Kind.BILLING_SUSPEND,
         Act.RESUME: Kind.BILLING_RESUME,
         Act.CANCEL: Kind.BILLING_CANCEL,
+        Act.END: Kind.BILLING_END,
     }
 )
 ACT_OF: Mapping[Kind, Act] = MappingProxyType({kind: act for act, kind in BILLING_KIND.items()})
@@ -213,6 +236,10 @@ class Round(Struct, frozen=True):
     `links` counts the fresh links asked for, and `linked_at` is when the last was handed over (or,
     while it is being handed over, claimed).
 
+    `warned` counts the warnings of erasure that were queued, `warnings` the days on which one was
+    handed over, from `warned_from` to `warned_on`. `erasing` is how far an erasure has come that
+    was begun, and `erasing_at` since when.
+
     A round that a cancel opens again has no `answer_by`, so nothing follows from silence; its
     `closed_at` stays where the person has been left in peace since.
     """
@@ -248,6 +275,12 @@ class Round(Struct, frozen=True):
     links: int = 0
     linked_at: datetime | None = None
     erase_at: datetime | None = None
+    warned: int = 0
+    warnings: int = 0
+    warned_from: date | None = None
+    warned_on: date | None = None
+    erasing: Erasing | None = None
+    erasing_at: datetime | None = None
 
     @property
     def before_a_person(self) -> bool:
@@ -266,12 +299,13 @@ class Round(Struct, frozen=True):
 
 
 class Case(Struct, frozen=True):
-    """All that the rules may see of one subscription."""
+    """All that the rules may see of one subscription; `held`: a hold forbids that it is erased."""
 
     subscription: Subscription
     reach: Reach
     round: Round | None
     hearing: Hearing
+    held: bool = False
 
     @property
     def stage(self) -> Stage:

@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from app.lifecycle.answers import YES, tell_billing
 from app.lifecycle.case import (
     NO_REMINDER,
@@ -103,7 +105,7 @@ def open_round(case: Case, why: Why, policy: Policy, now: datetime) -> Step:
         used_known=case.subscription.last_used_on,
     )
     at = within_hours(now, case.subscription.zone, policy.pace.send_between)
-    changed = Case(case.subscription, case.reach, opened, case.hearing)
+    changed = replace(case, round=opened)
     return Step(changed, Verdict.APPLIED, (Note("asked", why),), (Effect(Kind.ASK, 1, at),))
 
 

@@ -22,6 +22,7 @@ from app.lifecycle.case import (
     ActState,
     Case,
     Effect,
+    Erasing,
     Hearing,
     Kind,
     Outcome,
@@ -44,6 +45,7 @@ _ENUMS: Mapping[str, Any] = {
     "word": Word,
     "act": Act,
     "act_state": ActState,
+    "erasing": Erasing,
 }
 _MEMBERS_AT = tuple(
     (index, {str(each): each for each in _ENUMS[name]})
@@ -87,7 +89,9 @@ _READ_ROUNDS = f"""
     order by subscription_id"""  # noqa: S608 - our own column names
 _READ_SUBSCRIPTIONS = """
     select s.id, s.status, s.plan, s.country, s."interval", s.amount, s.currency, s.started_on,
-           s.renews_at, s.last_used_on, c.timezone, c.reach
+           s.renews_at, s.last_used_on, c.timezone, c.reach,
+           exists (select 1 from hold h
+                   where h.subscription_id = s.id and h.released_at is null) as held
     from subscription s left join contact c on c.subscription_id = s.id
     where s.id = any(%s) and s.product_id = %s"""
 
@@ -166,9 +170,9 @@ def round_from(row: Sequence[Any]) -> Round:
 
 
 def _case(row: Sequence[Any], current: Round | None, hearing: Hearing) -> Case:
-    name, reach = row[10], row[11]
+    name, reach, held = row[10:13]
     subscription = Subscription(*[*row[:10], zone(name) if name else _UTC])
-    return Case(subscription, _REACH[reach], current, hearing)
+    return Case(subscription, _REACH[reach], current, hearing, held)
 
 
 # --- writing -------------------------------------------------------------------------------

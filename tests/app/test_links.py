@@ -111,6 +111,14 @@ def test_what_is_no_address_has_a_mark_all_the_same(address: str) -> None:
     assert len(LINKS.address_marks(1, address)[0]) == 32
 
 
+def test_the_mark_of_a_subscription_is_of_its_product_its_key_and_no_address() -> None:
+    both = Links([TWO, ONE], "https://x").subscription_marks(1, "a@b")
+    assert both[1:] == LINKS.subscription_marks(1, "a@b")
+    assert both[0] != both[1]
+    others = {LINKS.subscription_marks(2, "a@b"), LINKS.subscription_marks(1, "A@b")}
+    assert not others & {LINKS.subscription_marks(1, "a@b"), LINKS.address_marks(1, "a@b")}
+
+
 def test_a_notice_is_named_with_its_round_kind_and_version() -> None:
     local = LINKS.notice_id(7, 3, "welcome_back", 2)
     assert LINKS.named_notice(f"<{local}@x>") == (7, 3, "welcome_back", 2)
