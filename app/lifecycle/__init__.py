@@ -10,10 +10,10 @@ when time alone changes something. The law that joins them: from `now` until `wa
 changes nothing, at `wake_at` it changes something. (`wake_at` takes `now` because the next
 renewal, and so the day to ask before it, depends on it.)
 
-Of these stages `erasing` and `erased` are not entered yet: `erase_on` is set, stated, moved and
-cleared, and carrying it out has its place here. While a person is to look at a case (`review_at`)
-nothing follows from silence; whoever builds erasing by silence asks that too. What a person
-asks for themselves (`erase_at`) waits for a person, who erases by hand.
+Time alone never erases: on the day `erase_on` a manifest is made for two people to agree to, and
+what they agreed to is asked once more as `erasing` is entered (`erasing.py`). While a person is to
+look at a case (`review_at`) nothing follows from silence. What a person asks for themselves
+(`erase_at`) rests a day and then needs nobody's leave.
 """
 
 from datetime import datetime
@@ -23,10 +23,12 @@ from app.lifecycle.billing import acknowledged, address_changed, declined, not_d
 from app.lifecycle.case import (
     Acknowledged,
     AddressChanged,
+    AllReceipts,
     Answer,
     AskErasure,
     AskLink,
     AskReview,
+    BeginErasure,
     Case,
     Claim,
     Declined,
@@ -43,9 +45,11 @@ from app.lifecycle.case import (
     Undelivered,
     Used,
     Verdict,
+    Wiped,
     Withdraw,
     with_round,
 )
+from app.lifecycle.erasing import all_answered, erasure_begun, wiped, with_new_warnings
 from app.lifecycle.erasures import erasure_asked, erasure_settled, link_asked
 from app.lifecycle.notices import claimed, handed_over, undelivered
 from app.lifecycle.passing import next_look, ticked, used
@@ -56,13 +60,17 @@ from app.policy import Policy
 __all__ = ["step", "wake_at"]
 
 
-def step(  # noqa: C901, PLR0911, PLR0912 - one arm an event
-    case: Case, event: Event, policy: Policy, now: datetime
-) -> Step:
+def step(case: Case, event: Event, policy: Policy, now: datetime) -> Step:
     """Say what `event` leads to at `now` (aware, UTC).
 
     `policy` is the version the open round began with, or the one in force where none is open.
     """
+    return with_new_warnings(case, _judged(case, event, policy, now))
+
+
+def _judged(  # noqa: C901, PLR0911, PLR0912 - one arm an event
+    case: Case, event: Event, policy: Policy, now: datetime
+) -> Step:
     match event:
         case Tick():
             return ticked(case, policy, now)
@@ -92,6 +100,12 @@ def step(  # noqa: C901, PLR0911, PLR0912 - one arm an event
             return erasure_settled(case, event)
         case Withdraw():
             return withdrawn(case, event, now)
+        case BeginErasure():
+            return erasure_begun(case, event, now)
+        case AllReceipts():
+            return all_answered(case, event, now)
+        case Wiped():
+            return wiped(case, event, now)
         case StopReminders():
             return _stop_reminders(case, event)
         case Declined():

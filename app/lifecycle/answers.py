@@ -6,13 +6,14 @@ answer by the link of a mail that was just being handed over is a robot's too, t
 Only the person's own yes charges again after a suspension.
 """
 
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
 from msgspec.structs import replace
 
 from app.lifecycle.case import (
     BILLING_KIND,
     EVERYTHING,
+    GRACE,
     TEN_MINUTES,
     TEN_SECONDS,
     Act,
@@ -32,10 +33,11 @@ from app.lifecycle.case import (
     close,
     with_round,
 )
-from app.lifecycle.dates import ASKABLE, LEFT_IN_PEACE, in_grace, segment_for
+from app.lifecycle.dates import ASKABLE, LEFT_IN_PEACE, day_at, in_grace, segment_for
 from app.policy import Policy
 
 YES = frozenset({Word.KEEP, Word.RESUME})
+OVER = frozenset({Stage.ERASING, Stage.ERASED})
 STILL_ASKABLE = frozenset(
     {Outcome.WITHDRAWN, Outcome.RETURNED, Outcome.EXPIRED, Outcome.UNREACHABLE}
 )
@@ -53,7 +55,7 @@ def answered(case: Case, event: Answer, policy: Policy, now: datetime) -> Step:
     current = case.round
     if event.round is not None and (current is None or event.round != current.number):
         return Step(case, Verdict.OLDER_ROUND)
-    if current is not None and current.outcome is Outcome.ERASED:
+    if current is not None and over(current):
         return Step(case, Verdict.ENDED)
     if current is not None and contradicts(current, event.word, now):
         return doubt(case, current, now)
@@ -74,6 +76,11 @@ def _wanting_it_kept(made: Step, event: Answer) -> Step:
     note = Note("erasure_withdrawn", f"said_by_{event.by}")
     kept_now = with_round(made.case, erase_at=None)
     return replace(made, case=kept_now, verdict=Verdict.APPLIED, notes=(*made.notes, note))
+
+
+def over(current: Round) -> bool:
+    """Say whether data is being erased, or was: nothing can be taken back any more."""
+    return current.stage in OVER or current.outcome is Outcome.ERASED
 
 
 def erasable(current: Round) -> bool:
@@ -191,11 +198,18 @@ def taken_back(case: Case, current: Round, now: datetime, note: Note) -> Step:
     if current.stage is Stage.ASKED:
         back = _unanswered(case, back, now)
     elif current.stage is Stage.SUSPENDED:
-        back = replace(back, decided_by="silence")
+        back = replace(back, decided_by="silence", erase_on=_later(case, current, now))
     changed = replace(case, round=back)
     if back.outcome is None:
         return Step(changed, Verdict.APPLIED, (note,), (), ANSWERING)
     return Step(changed, Verdict.APPLIED, (note, Note(back.outcome, note.what)), (), EVERYTHING)
+
+
+def _later(case: Case, current: Round, now: datetime) -> date | None:
+    """Give the day of erasure of somebody who was just there: not sooner than three days on."""
+    if current.erase_on is None:
+        return None
+    return max(current.erase_on, day_at(now, case.subscription.zone) + timedelta(days=GRACE))
 
 
 def _unanswered(case: Case, back: Round, now: datetime) -> Round:

@@ -45,7 +45,8 @@ from app.lifecycle.dates import (
     terms_for,
     used_since,
 )
-from app.lifecycle.notices import not_erased
+from app.lifecycle.erasing import AT_REST, ended, told_while_erasing
+from app.lifecycle.notices import erasure_scheduled, not_erased
 from app.policy import Policy
 
 # --- our acts, confirmed or not ------------------------------------------------------------
@@ -58,6 +59,8 @@ def acknowledged(case: Case, event: Acknowledged, policy: Policy, now: datetime)
         return Step(case)
     if event.act is Act.RESUME:
         return _resumed(case, current, now)
+    if event.act is Act.END:
+        return ended(case, current, now)
     stage, kind = {
         Act.SUSPEND: (Stage.SUSPENDED, Kind.SUSPENDED),
         Act.CANCEL: (Stage.CANCELED, Kind.CANCELED),
@@ -158,6 +161,8 @@ def not_done(case: Case, event: NotDone, now: datetime) -> Step:
         return Step(case)
     if not _awaited(current, event.act, event.version):
         return Step(case)
+    if event.act is Act.END:
+        return Step(with_round(case, act_state=ActState.QUEUED), Verdict.APPLIED)
     if current.word in YES and event.act is not Act.RESUME:
         return _yes_instead(case, current, event, now)
     if current.word is Word.CANCEL and event.act is not Act.CANCEL:
@@ -193,6 +198,9 @@ def told(case: Case, event: Told, policy: Policy, now: datetime) -> Step:
     before, after = event.before, case.subscription
     if case.round is not None and case.round.outcome is Outcome.ERASED:
         return Step(case)
+    if case.stage is Stage.ERASING:
+        again = before.status in AT_REST and after.status not in AT_REST
+        return told_while_erasing(case, again, now)
     if before.status != after.status:
         if after.status == "canceled":
             return _foreign_cancel(case, policy, now)
@@ -315,7 +323,8 @@ def _by_billing(now: datetime) -> dict[str, object]:
 
 def address_changed(case: Case, event: AddressChanged) -> Step:
     """Note whether the person can be reached from now on; who could not is looked at again."""
-    if case.reach is event.reach:
+    known = case.reach is event.reach
+    if known and (event.reach is Reach.OK or not erasure_scheduled(case)):
         return Step(case, Verdict.APPLIED)
     note = Note("reachable" if event.reach is Reach.OK else "unreachable", "address_changed")
     changed = replace(case, reach=event.reach)

@@ -170,9 +170,9 @@ BILLING_KIND: Mapping[Act, Kind] = MappingProxyType(
 ACT_OF: Mapping[Kind, Act] = MappingProxyType({kind: act for act, kind in BILLING_KIND.items()})
 ASKING = frozenset({Kind.ASK, Kind.REMINDER})
 """Notices that count against the pace of a product and that a brake stops."""
-UNASKED = ASKING | {Kind.WELCOME_BACK}
+UNASKED = ASKING | {Kind.WELCOME_BACK, Kind.ERASURE_WARNING}
 """Notices nobody asked for: they keep to the hours, and who complained gets none."""
-BRAKED = ASKING | {Kind.BILLING_SUSPEND}
+BRAKED = ASKING | {Kind.ERASURE_WARNING, Kind.BILLING_SUSPEND}
 """Effects that a brake stops, but for a billing act that is a person's own word."""
 EVERYTHING = frozenset(Kind)
 NOTHING: frozenset[Kind] = frozenset()
@@ -309,8 +309,9 @@ class Case(Struct, frozen=True):
 
     @property
     def stage(self) -> Stage:
-        """The stage of the open round; `active` where none is open."""
-        return self.round.stage if self.round and self.round.open else Stage.ACTIVE
+        """The stage of the open round; `active` where none is open, unless they were erased."""
+        stands = self.round and (self.round.open or self.round.outcome is Outcome.ERASED)
+        return self.round.stage if self.round and stands else Stage.ACTIVE
 
 
 # --- what can happen -----------------------------------------------------------------------
@@ -366,6 +367,28 @@ class ErasureSettled(Struct, frozen=True):
 
 class Withdraw(Struct, frozen=True):
     """Somebody takes back the run in which round `round` was opened."""
+
+    round: int
+
+
+class BeginErasure(Struct, frozen=True):
+    """Data is to be erased now: `erase_on` is the day two people agreed to in a manifest.
+
+    None where the person asked for it themselves, and nobody else has to agree.
+    """
+
+    round: int
+    erase_on: date | None = None
+
+
+class AllReceipts(Struct, frozen=True):
+    """Every system that was told to erase has given its receipt."""
+
+    round: int
+
+
+class Wiped(Struct, frozen=True):
+    """What was left of the person here is being deleted, in this very transaction."""
 
     round: int
 
@@ -440,6 +463,9 @@ Event = (
     | AskErasure
     | ErasureSettled
     | Withdraw
+    | BeginErasure
+    | AllReceipts
+    | Wiped
     | StopReminders
     | Claim
     | HandedOver

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from app.lifecycle.answers import YES, doubt, erasable, just_said
+from app.lifecycle.answers import YES, doubt, erasable, just_said, over
 from app.lifecycle.case import (
     TEN_SECONDS,
     AskErasure,
@@ -19,15 +19,12 @@ from app.lifecycle.case import (
     ErasureSettled,
     Kind,
     Note,
-    Outcome,
     Round,
-    Stage,
     Step,
     Verdict,
 )
 
 BY_PERSON = "said_by_subscriber"
-OVER = frozenset({Stage.ERASING, Stage.ERASED})
 
 
 def link_asked(case: Case, event: AskLink, now: datetime) -> Step:
@@ -75,7 +72,7 @@ def erasure_asked(case: Case, event: AskErasure, now: datetime) -> Step:
 
 def _refused(current: Round) -> Verdict | None:
     """Say why nothing can be erased in this round as it stands; None where it can."""
-    if current.outcome is Outcome.ERASED or current.stage in OVER:
+    if over(current):
         return Verdict.ENDED
     return None if erasable(current) else Verdict.TOO_LATE
 
@@ -96,7 +93,7 @@ def _hasty(current: Round, now: datetime) -> bool:
 def erasure_settled(case: Case, event: ErasureSettled) -> Step:
     """Note what became of a request: what was erased by hand is not scheduled any more."""
     current = case.round
-    if current is None or current.erase_at is None:
+    if current is None or current.erase_at is None or over(current):
         return Step(case)
     changes: dict[str, object] = {"erase_at": None}
     if event.outcome is Erasure.ERASED_BY_HAND:

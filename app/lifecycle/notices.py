@@ -19,6 +19,7 @@ from app.lifecycle.case import (
     ActState,
     Case,
     Claim,
+    Erasing,
     HandedOver,
     Kind,
     Note,
@@ -46,9 +47,15 @@ from app.lifecycle.dates import (
     used_since,
     within_hours,
 )
+from app.lifecycle.erasing import (
+    CANNOT_BE_MAILED,
+    STOPPED,
+    may_be_warned,
+    parted,
+    warning_claimed,
+    warning_handed_over,
+)
 from app.policy import Policy
-
-CANNOT_BE_MAILED = frozenset({Reach.NO_ADDRESS, Reach.BOUNCED})
 
 
 def claimed(case: Case, event: Claim, policy: Policy, now: datetime) -> Step:
@@ -74,7 +81,10 @@ def _claim_notice(case: Case, current: Round, kind: Kind, policy: Policy, now: d
         return Step(with_round(case, linked_at=now), Verdict.GO)
     if kind is Kind.REMINDER and used_since(case, current):
         return replace(returned(case, current, policy, now), verdict=Verdict.VOID)
-    return _in_hours(case, policy, now) if unasked else Step(case, Verdict.GO)
+    step = _in_hours(case, policy, now) if unasked else Step(case, Verdict.GO)
+    if kind is Kind.ERASURE_WARNING and step.verdict is Verdict.GO:
+        return warning_claimed(case, current, policy, now)
+    return step
 
 
 def _in_hours(case: Case, policy: Policy, now: datetime) -> Step:
@@ -104,6 +114,10 @@ def _still_true(  # noqa: PLR0911 - one arm a notice
             return case.stage is Stage.SUSPENDED and current.act is None
         case Kind.CANCELED:
             return case.stage is Stage.CANCELED
+        case Kind.ERASURE_WARNING:
+            return may_be_warned(case, current)
+        case Kind.ERASED:
+            return current.erasing is Erasing.PARTING
         case _:
             wanted = erasable(current) and current.erase_at is None
             return kind is Kind.FRESH_LINK and wanted
@@ -151,6 +165,8 @@ def _claim_act(case: Case, current: Round, event: Claim, policy: Policy, now: da
     act = ACT_OF[event.kind]
     if not current.open or current.act is not act or current.act_version != event.version:
         return Step(case, Verdict.VOID)
+    if act is Act.END:
+        return Step(with_round(case, act_state=ActState.CLAIMED), Verdict.GO)
     own = _own_word(current, act)
     stopped = None if own else _not_by_silence(case, current, policy, now)
     if current.in_flight:
@@ -229,6 +245,10 @@ def handed_over(case: Case, event: HandedOver, policy: Policy, now: datetime) ->
     note = Note(f"{event.kind}_handed_over", "relay_took_it")
     if event.kind is Kind.FRESH_LINK and current is not None:
         return Step(with_round(case, linked_at=now), Verdict.APPLIED, (note,))
+    if event.kind is Kind.ERASURE_WARNING:
+        return warning_handed_over(case, policy, now, note)
+    if event.kind is Kind.ERASED:
+        return parted(case, now, note)
     asked_before = current is not None and (not current.open or current.asked_at is not None)
     if current is None or current.stated_by is None or event.kind is not Kind.ASK or asked_before:
         return Step(case, Verdict.APPLIED, (note,))
@@ -249,18 +269,22 @@ def undelivered(case: Case, event: Undelivered, now: datetime) -> Step:
         # Their cancel, or what billing is being told, goes on; should it not, no promise does.
         changed = with_round(noted, answer_by=None)
         return Step(case) if changed == case else Step(changed, Verdict.APPLIED, (note,))
-    if case.reach is event.reach and not _erasure_scheduled(case):
+    if case.stage is Stage.ERASING:
+        return parted(noted, now, note)
+    if case.reach is event.reach and not erasure_scheduled(case):
         return Step(case)
     return not_erased(noted, note)
 
 
 def not_erased(case: Case, note: Note) -> Step:
     """Take back the day of erasure of somebody who cannot be warned of it any more."""
-    if not _erasure_scheduled(case):
+    if not erasure_scheduled(case):
         return Step(case, Verdict.APPLIED, (note,))
     stopped = Note("erasure_stopped", note.why)
     return Step(with_round(case, erase_on=None), Verdict.APPLIED, (note, stopped))
 
 
-def _erasure_scheduled(case: Case) -> bool:
-    return case.round is not None and case.round.open and case.round.erase_on is not None
+def erasure_scheduled(case: Case) -> bool:
+    """Say whether data has a day to be erased on that time leads to."""
+    scheduled = case.round is not None and case.round.erase_on is not None
+    return scheduled and case.stage in STOPPED

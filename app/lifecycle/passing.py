@@ -35,6 +35,7 @@ from app.lifecycle.dates import (
     used_since,
     within_hours,
 )
+from app.lifecycle.erasing import next_warning, part_if_due, parting_ends, warn_if_due
 from app.lifecycle.notices import returned
 from app.policy import Period, Policy, Terms
 
@@ -64,7 +65,15 @@ def ticked(case: Case, policy: Policy, now: datetime) -> Step:
     current = case.round
     if current is None or not current.open:
         return _ask_if_due(case, policy, now)
-    if current.stage is not Stage.ASKED or current.act is not None:
+    if current.stage is Stage.ERASING:
+        return part_if_due(case, current, now)
+    if current.stage is Stage.ASKED:
+        return _while_asked(case, current, policy, now)
+    return warn_if_due(case, policy, now)
+
+
+def _while_asked(case: Case, current: Round, policy: Policy, now: datetime) -> Step:
+    if current.act is not None:
         return Step(case)
     if current.asked_at is None:
         if now < current.opened_at + QUEUED_FOR:
@@ -198,7 +207,15 @@ def next_look(case: Case, policy: Policy, now: datetime) -> datetime | None:
     if current is None or not current.open:
         due = ask_at(case, terms, now)
         return due[0] if due else None
-    if current.stage is not Stage.ASKED or current.act is not None:
+    if current.stage is Stage.ERASING:
+        return parting_ends(current)
+    if current.stage is Stage.ASKED:
+        return _next_while_asked(case, current, terms)
+    return next_warning(case, policy)
+
+
+def _next_while_asked(case: Case, current: Round, terms: Terms) -> datetime | None:
+    if current.act is not None:
         return None
     if current.asked_at is None:
         return current.opened_at + QUEUED_FOR

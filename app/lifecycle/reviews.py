@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from app.lifecycle.answers import contradicts, doubt, unread
+from app.lifecycle.answers import contradicts, doubt, over, unread
 from app.lifecycle.case import (
     GRACE,
     NOTHING,
@@ -16,7 +16,6 @@ from app.lifecycle.case import (
     Case,
     Kind,
     Note,
-    Outcome,
     Reviewed,
     Round,
     Stage,
@@ -27,7 +26,6 @@ from app.lifecycle.dates import day_at, in_grace
 
 BY_SILENCE = frozenset({Kind.REMINDER, Kind.BILLING_SUSPEND, Kind.BILLING_CANCEL})
 """Effects of a round that nobody answered."""
-OVER = frozenset({Stage.ERASING, Stage.ERASED})
 
 
 def review_asked(case: Case, event: AskReview, now: datetime) -> Step:
@@ -35,7 +33,7 @@ def review_asked(case: Case, event: AskReview, now: datetime) -> Step:
     current = case.round
     if current is None or event.round != current.number:
         return Step(case, Verdict.OLDER_ROUND)
-    if current.outcome is Outcome.ERASED or current.stage in OVER:
+    if over(current):
         return Step(case, Verdict.ENDED)
     if contradicts(current, None, now):
         return doubt(case, current, now)

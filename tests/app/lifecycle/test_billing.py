@@ -380,12 +380,14 @@ def test_what_tells_billing_waits_for_no_notice_and_no_notice_for_it() -> None:
         Kind.BILLING_SUSPEND,
         Kind.BILLING_RESUME,
         Kind.BILLING_CANCEL,
+        Kind.BILLING_END,
     }
     assert {*lanes.values()} == {Lane.BILLING, Lane.NOTICE}
 
 
-def test_a_brake_stops_asks_reminders_and_suspensions_and_nothing_else() -> None:
-    assert set(BRAKED) == {Kind.ASK, Kind.REMINDER, Kind.BILLING_SUSPEND}
+def test_a_brake_stops_asks_reminders_warnings_and_suspensions_and_nothing_else() -> None:
+    stopped = {Kind.ASK, Kind.REMINDER, Kind.ERASURE_WARNING, Kind.BILLING_SUSPEND}
+    assert set(BRAKED) == stopped
 
 
 # --- charges -------------------------------------------------------------------------------

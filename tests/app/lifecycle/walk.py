@@ -333,8 +333,12 @@ class Walker(Story):
 
     def walks(self, moves: Moves) -> "Walker":
         for name, choice in moves:
-            MOVES[name](self, choice)
+            self.does(name, choice)
         return self
+
+    def does(self, name: str, choice: int) -> None:
+        """Make one move."""
+        MOVES[name](self, choice)
 
     def pauses(self, choice: int) -> None:
         self.now += PAUSES[choice % len(PAUSES)]
