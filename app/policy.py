@@ -20,6 +20,8 @@ from typing import Any, Protocol
 
 from app.errors import Refused
 
+FEWEST_WARNINGS = 2
+"""Without so many nobody is erased by silence."""
 INTERVALS = ("day", "week", "month", "year")
 DAYS_A_MONTH = 30.4375
 
@@ -774,7 +776,18 @@ def _named(policy: Policy) -> list[tuple[str, Terms]]:
 def _contradictions(policy: Policy) -> list[Problem]:
     checks: tuple[Callable[[Terms], tuple[str, str, str] | None], ...] = (_late_reminder, _late_ask)
     found = [(prefix, check(terms)) for prefix, terms in _named(policy) for check in checks]
-    return [Problem(prefix + one[0], one[1], one[2]) for prefix, one in found if one is not None]
+    problems = [Problem(prefix + one[0], one[1], one[2]) for prefix, one in found if one]
+    return [*problems, *_unwarned(policy)]
+
+
+def _unwarned(policy: Policy) -> list[Problem]:
+    """Say where data is to be erased and nobody would be warned often enough (R10)."""
+    days = {one.rough_days for one in policy.erasure_warnings}
+    erases = any(terms.erase_after for _, terms in _named(policy))
+    if not erases or len(days) >= FEWEST_WARNINGS:
+        return []
+    mend = "list two at least, such as P60D and P14D, or leave out erase_after"
+    return [Problem("erasure_warnings", "are too few: data is to be erased", mend)]
 
 
 def _late_reminder(terms: Terms) -> tuple[str, str, str] | None:

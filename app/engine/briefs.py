@@ -13,6 +13,7 @@ from app.lifecycle.dates import (
     next_charge,
     terms_for,
 )
+from app.lifecycle.erasing import is_final
 from app.links import Links
 from app.policy import Terms
 from app.store.brands import NOTHING, Own
@@ -21,6 +22,8 @@ from app.store.products import Product
 from app.world.mail.brief import Brand, Brief
 from app.world.mail.draft import nearest
 
+OF_DATA = frozenset({Kind.FRESH_LINK, Kind.ERASURE_WARNING, Kind.ERASED})
+"""Notices that say whether something of the data is kept all the same."""
 ASKED_WHY = {Why.NEVER_USED: "never_used", Why.BEFORE_RENEWAL: "before_renewal"}
 
 
@@ -81,7 +84,10 @@ def brief_for(  # noqa: PLR0913, PLR0917 - what, to whom and when
         answer_by=last,
         without_answer=terms.on_no_answer,
         fresh_url=_fresh(kind, links, case, wall),
-        keeps=bool(policy.keep_categories) if kind is Kind.FRESH_LINK else False,
+        keeps=bool(policy.keep_categories) if kind in OF_DATA else False,
+        stands="canceled" if current.stage is Stage.CANCELED else "suspended",
+        final=kind is Kind.ERASURE_WARNING and is_final(current, policy),
+        erased_on=day_at(batch.now, subscription.zone) if kind is Kind.ERASED else None,
         erase_on=erasure_day(case, current, terms),
         paid_until=current.paid_until,
         decided_by=current.decided_by if current.decided_by in ("app", "silence") else "subscriber",

@@ -20,7 +20,6 @@ from app.engine.door import Batch, open_batch, set_timers
 from app.engine.withheld import no_news, remember, withhold
 from app.lifecycle.case import (
     ACT_OF,
-    ASKING,
     BRAKED,
     Acknowledged,
     Act,
@@ -293,7 +292,7 @@ class _Claiming:
             brief=brief,
             check_first=row.unknown > 0,
             check_only=check_only,
-            braked=row.kind in ASKING or _by_silence(row, case),
+            braked=row.kind in BRAKED or _by_silence(row, case),
             sending=self.sending,
         )
 
@@ -425,6 +424,8 @@ def _link_of(task: Task) -> tuple[int, int, int]:
 
 def _by_silence(row: Row, case: Case) -> bool:
     """Say whether nobody's word but silence wants an act."""
+    if row.kind is Kind.BILLING_END:
+        return case.round is None or case.round.erase_at is None
     if row.kind is Kind.BILLING_CANCEL:
         return case.round is None or case.round.word is not Word.CANCEL
     return row.kind is Kind.BILLING_SUSPEND

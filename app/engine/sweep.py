@@ -33,6 +33,8 @@ Found = TypeVar("Found")
 BATCH = 1000
 ACTOR = "clock"
 NO_TURNS = Turns()
+PACED = frozenset({"reminder_queued", "erasure_warning_queued"})
+"""What is queued in an open round and counts against the pace of the day, by its note."""
 EVERY_ACT = frozenset(Act)
 _ANOTHER = "another version of the policy has been put in force: the next sweep goes by that"
 
@@ -162,7 +164,7 @@ class Sweeper:
         set_timers(batch, batch.changed)
         if not self.dry:
             cases.move_wakes(connection, self._hints(batch, found, held))
-            reminded = sum(note.what == "reminder_queued" for note in batch.history)
+            reminded = sum(note.what in PACED for note in batch.history)
             guards.count_asked(connection, product, self.now, 0, reminded)
             batch.flush(connection, ACTOR, counted=False)
             self._count(connection, product, batch)
@@ -416,7 +418,8 @@ class Sweeper:
             return product
         if done.backlog is not None:
             guards.begin_ramp(connection, product, done.backlog)
-        guards.count_asked(connection, product, self.now, 0, done.counts["reminder_queued"])
+        reminded = sum(done.counts[what] for what in PACED)
+        guards.count_asked(connection, product, self.now, 0, reminded)
         return product
 
     def _open(self, connection: Connection, product: Product, ids: Sequence[int]) -> Batch:

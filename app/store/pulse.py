@@ -37,6 +37,8 @@ COUNTED = frozenset(
         "welcomed_back",
         "erasure_scheduled",
         "erasure_stopped",
+        "erasure_warning_queued",
+        "erasing",
         *(str(outcome) for outcome in Outcome),
         str(Stage.SUSPENDED),
         str(Stage.CANCELED),

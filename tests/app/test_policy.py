@@ -155,7 +155,7 @@ POLICIES = st.fixed_dictionaries(
     {"on_no_answer": TERMS["on_no_answer"]},
     optional={name: how for name, how in TERMS.items() if name != "on_no_answer"}
     | {
-        "erasure_warnings": st.lists(DAYS, max_size=5),
+        "erasure_warnings": st.lists(DAYS, min_size=2, max_size=5, unique=True),
         "erasure_approval": st.just("two_people"),
         "keep_categories": st.dictionaries(
             st.from_regex(r"[a-z][a-z0-9_]{0,40}", fullmatch=True), LONG, max_size=3
@@ -635,3 +635,16 @@ def test_only_a_period_without_months_has_an_exact_length() -> None:
     assert Period.parse("P1DT1H").exactly() == timedelta(days=1, hours=1)
     with pytest.raises(ValueError, match="P1M"):
         Period.parse("P1M").exactly()
+
+
+@pytest.mark.parametrize(
+    "warnings", [[], ["P30D"], ["P30D", "P30D"]], ids=["none", "one", "twice the same day"]
+)
+@pytest.mark.parametrize("where", ["terms", "segment"])
+def test_who_is_to_be_erased_is_warned_twice_at_least(warnings: list[str], where: str) -> None:
+    erasing = {"erase_after": "P10M"}
+    segments = {"segments": [{"when": {"country": ["FR"]}} | erasing]}
+    body = {"on_no_answer": "suspend", "erasure_warnings": warnings}
+    assert read(body).erasure_warnings is not None
+    with pytest.raises(PolicyRefused, match="erasure_warnings: are too few"):
+        read(body | (erasing if where == "terms" else segments))

@@ -565,11 +565,11 @@ def test_a_product_swept_alone_says_what_is_wrong(found: Found) -> None:
 # --- the deep end ------------------------------------------------------------------------------
 
 
-def test_a_suspended_round_sleeps(town: Town) -> None:
+def test_a_suspended_round_sleeps_until_the_person_is_warned(town: Town) -> None:
     town.join(row("ada"))
     suspended(town, "ada")
-    found = rows(town.database, "select wake_at from reconfirmation")
-    assert found == [(None,)]
+    ((wake, erase_on),) = rows(town.database, "select wake_at, erase_on from reconfirmation")
+    assert (wake + timedelta(hours=12)).date() == erase_on - timedelta(days=60)
 
 
 def test_a_reminder_missed_while_nothing_ran_is_not_sent_together_with_the_next(town: Town) -> None:

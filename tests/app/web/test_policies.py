@@ -184,7 +184,8 @@ def test_every_choice_can_be_said(town: Town, browser: FlaskClient, choice: str)
     bare = {"on_no_answer": choice, "reminders": [], "erasure_warnings": []}
     town.put_in_force(bare)
     assert "Without an answer" in shown(browser)
-    town.put_in_force(bare | {"erase_after": "P1Y", "keep_categories": {}})
+    warned = {"erasure_warnings": ["P60D", "P14D"], "keep_categories": {}}
+    town.put_in_force(bare | warned | {"erase_after": "P1Y"})
     assert "scheduled to be erased" in shown(browser)
 
 

@@ -57,7 +57,7 @@ BODIES = st.fixed_dictionaries(
             ),
             max_size=3,
         ),
-        "erasure_warnings": st.sampled_from([[], ["P60D", "P14D"]]),
+        "erasure_warnings": st.sampled_from([["P90D", "P30D"], ["P60D", "P14D"]]),
         "keep_categories": st.dictionaries(
             st.from_regex(r"[a-z][a-z0-9_]{0,9}", fullmatch=True), DURATIONS, max_size=3
         ),
