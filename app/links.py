@@ -22,6 +22,7 @@ FRESH = struct.Struct(">QHQ")
 NOTICE = struct.Struct(">QHI")
 ADDRESS = b"reconfirm.address"
 SUBSCRIPTION = b"reconfirm.subscription"
+RECEIPT = b"reconfirm.receipt"
 EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
@@ -55,6 +56,7 @@ class Links:
         self._subscription = [
             hmac.digest(key.encode(), SUBSCRIPTION, hashlib.sha256) for key in keys
         ]
+        self._receipt = [hmac.digest(key.encode(), RECEIPT, hashlib.sha256) for key in keys]
         self._base = base_url.rstrip("/")
 
     def answer_token(self, subscription: int, number: int) -> str:
@@ -133,6 +135,20 @@ class Links:
         told = f"{product}\n{external_id}".encode(errors="surrogatepass")
         return tuple(hmac.digest(key, told, hashlib.sha256) for key in self._subscription)
 
+    def receipt_token(self, erasure: str, target: int) -> str:
+        """Give what proves that a receipt comes from one target, and is for one erasure."""
+        return _receipt_token(self._receipt[0], erasure, target)
+
+    def is_receipt_token(self, token: str, erasure: str, target: int) -> bool:
+        """Say whether a token is that of a target and an erasure; it takes as long if it is not."""
+        given = token.encode(errors="surrogatepass")
+        made = [_receipt_token(key, erasure, target).encode() for key in self._receipt]
+        return any([hmac.compare_digest(each, given) for each in made])  # noqa: C419 - all
+
+    def receipts_url(self, product: str, erasure: str) -> str:
+        """Give the address at which a target gives its receipt."""
+        return f"{self._base}/v1/products/{product}/erasures/{erasure}/receipts"
+
 
 def plain_address(address: str) -> str:
     """Give the one way of writing an address: small letters, the host as mail servers have it."""
@@ -140,6 +156,11 @@ def plain_address(address: str) -> str:
     with suppress(idna.IDNAError, UnicodeError):
         host = host if host.isascii() else idna.encode(host, uts46=True).decode("ascii")
     return f"{local}{at}{host}"
+
+
+def _receipt_token(key: bytes, erasure: str, target: int) -> str:
+    told = f"{erasure}\n{target}".encode(errors="surrogatepass")
+    return _encoded(hmac.digest(key, told, hashlib.sha256)).decode("ascii")
 
 
 def _seal(signer: Signer, payload: bytes) -> str:

@@ -31,6 +31,7 @@ PLACES = {
     "suppression": "suppression",
     "endpoint": "endpoints",
     "webhook": "endpoints",
+    "target": "targets",
     "reconcile": "reconciling",
     "refund": "refunds",
     "review": "reviews",

@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 from app import embedded, reconciling, settings
 from app.cli.fleet import Keeper
 from app.clock import Clock, wall
+from app.engine import receipts
 from app.engine.door import Door
 from app.engine.effects import LEASE, Effects
 from app.engine.webhooks import Webhooks
@@ -25,10 +26,12 @@ from app.mirror import Mirror, mirror_of
 from app.settings import Settings
 from app.store import migrate, products, testclock
 from app.store.database import Database
+from app.store.targets import Target as Registered
 from app.store.webhooks import live_endpoints
 from app.usage import Intake
-from app.world import billing
+from app.world import billing, erasure
 from app.world.connector import Connector, Site
+from app.world.erasing import Place, Target
 from app.world.hooks import Sender
 from app.world.mail.relay import folder_of, open_relay
 from app.world.pacing import Doors, Pace
@@ -36,6 +39,7 @@ from jobs.billing import Books
 from jobs.breaker import Breaker
 from jobs.hooks import Hooks
 from jobs.outbox import Worker
+from jobs.telling import Teller
 from jobs.walk import Walker
 
 LEASE_IN_TESTS = timedelta(seconds=10)
@@ -166,6 +170,12 @@ class Installation:
         return Hooks(self.database, self.clock, self.sender, webhooks)
 
     @property
+    def teller(self) -> Teller:
+        """What tells targets to erase; one serves every thread of a process."""
+        lease = receipts.LEASE if self.settings.clock == "system" else SHORTEST_LEASE
+        return Teller(self.database, self.clock, self.links, self.target, lease)
+
+    @property
     def sender(self) -> Sender:
         """What carries messages out: to this machine only on the test clock."""
         return Sender(self.clock, local=self.settings.clock == "test")
@@ -195,6 +205,36 @@ class Installation:
                 settings=row.billing_settings,
                 base_url=self.settings.base_url,
                 pace=partial(self.pace.wait, account),
+            )
+        )
+
+    def target(self, product: str, registered: Registered) -> Target:
+        """Give a target of a product, connected; Refused names what it lacks."""
+        with self.database.transaction() as connection:
+            row = products.row_of(connection, product)
+        found = erasure.kind(registered.kind)
+        if found is None:
+            raise Refused(
+                f"there is no kind of target {registered.kind!r}",
+                f"install the release that has it, or use one of {', '.join(erasure.names())}",
+            )
+        own = registered.settings.get("key_file")
+        key = None if own else _read_key(row.billing_key_file)
+        account = hashlib.sha256((key or own or product).encode()).hexdigest()
+        return found.connect(
+            Place(
+                product,
+                registered.key,
+                registered.categories,
+                registered.settings,
+                self.clock,
+                self.database.engine,
+                self.sender,
+                secrets=registered.secrets,
+                tried=registered.tried_at is not None,
+                billing_key=key,
+                pace=partial(self.pace.wait, account),
+                answers=partial(self.links.receipts_url, product),
             )
         )
 

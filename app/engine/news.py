@@ -15,6 +15,7 @@
 | `subscription.canceled` | `canceled`: billing has acknowledged it, or did it by itself |
 | `erasure.scheduled` | `erasure_scheduled`: the day is in `erase_on` |
 | `erasure.stopped` | `erasure_stopped`: used, reached no more, or their word |
+| `erasure.requested` | `erasure_requested`: the first system that holds data was told to erase |
 
 Told is what has happened, never what is queued: a cancel rests ten minutes and may be undone, so
 it is news when billing has done it. `expired` is the end of the window, not of the story: use that
@@ -22,7 +23,7 @@ arrives before billing is told still ends it with `returned`. A resume ends a sc
 `subscription.resumed` says so by `erase_on: null`, without an `erasure.stopped` of its own. Not
 told: rounds that are withdrawn (their `answer_by` was the promise, and nothing follows from it),
 notices that are receipts, parked acts, an address that billing itself took away (it knows), and
-`erasure.requested` and `erasure.completed`, which come with erasing.
+`erasure.completed`, which comes with the end of erasing.
 
 The body of each is `{"type", "timestamp", "data"}`; `timestamp` is when it happened. `data` has
 always the same keys, null where there is nothing to say:
@@ -38,6 +39,9 @@ always the same keys, null where there is nothing to say:
 | `paid_until` | until when the time already paid lasts |
 | `erase_on` | the day on which data is due to be erased |
 | `by` | who brought it about: subscriber, app, silence, billing, or a part of the service |
+
+`erasure.requested` has `erasure` besides: the id of the erasure, told once however many systems are
+asked.
 
 More keys may come; none will go or change its meaning.
 """
@@ -70,6 +74,7 @@ RESUMED = "subscription.resumed"
 ENDED = "subscription.canceled"
 SCHEDULED = "erasure.scheduled"
 STOPPED = "erasure.stopped"
+REQUESTED = "erasure.requested"
 TYPES = (
     ASKED,
     REMINDED,
@@ -83,6 +88,7 @@ TYPES = (
     ENDED,
     SCHEDULED,
     STOPPED,
+    REQUESTED,
 )
 """Every type that is told."""
 
@@ -134,12 +140,16 @@ def _is_news(kind: str, note: HistoryWrite, before: Round | None, after: Round |
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """One thing that happened to one subscription, and the endpoints that want to be told."""
+    """One thing that happened to one subscription, and the endpoints that want to be told.
+
+    `erasure` is the id of the erasure that it is about, where it is about one.
+    """
 
     type: str
     note: HistoryWrite
     case: Case
     endpoints: tuple[int, ...]
+    erasure: str | None = None
 
 
 def of_batch(
@@ -209,7 +219,8 @@ def post(
 
 def _data(each: News, actor: str) -> dict[str, Any]:
     current = each.case.round
-    return {
+    named = {} if each.erasure is None else {"erasure": each.erasure}
+    return named | {
         "stage": str(each.case.stage),
         "round": each.note.number,
         "why": each.note.why,

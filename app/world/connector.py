@@ -26,9 +26,9 @@ Item = TypeVar("Item")
 class Capabilities:
     """What a billing system can do for the account we are connected to.
 
-    `pause`: stop charging, and start again; `cancel`: end with the time paid; `asked`: it can be
-    asked how a subscription stands; `lists`: it gives all subscriptions, page by page; `charges`:
-    and what it has charged; `refunds`: it gives money back.
+    `pause`: stop charging, and start again; `cancel`: end with the time paid, or at once; `asked`:
+    it can be asked how a subscription stands; `lists`: it gives all subscriptions, page by page;
+    `charges`: and what it has charged; `refunds`: it gives money back.
     """
 
     pause: bool = True
@@ -42,7 +42,7 @@ class Capabilities:
     def acts(self) -> frozenset[str]:
         """The acts that it can carry out."""
         pausing = ("suspend", "resume") if self.pause else ()
-        return frozenset((*pausing, *(("cancel",) if self.cancel else ())))
+        return frozenset((*pausing, *(("cancel", "end") if self.cancel else ())))
 
 
 def everything(settings: Mapping[str, str]) -> Capabilities:  # noqa: ARG001 - asked of every system
@@ -89,7 +89,9 @@ PAID_UNTIL = "paid_until"
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One act for billing: `act` is suspend, resume or cancel; `key` is the same on every try.
+    """One act for billing: `act` is suspend, resume, cancel or end; `key` is the same on each try.
+
+    `cancel` ends with the time paid, `end` at once: for good, and with no further charge.
 
     `at` is the moment of this try and `since` that from which the act was due, the same on every
     try. `told` is what billing has told by itself since then.
@@ -110,6 +112,7 @@ REACHED = {
     "suspend": frozenset({"paused"}),
     "resume": frozenset({"active"}),
     "cancel": frozenset({"canceling", "ended"}),
+    "end": frozenset({"ended"}),
 }
 """The states in which an act has been carried out."""
 

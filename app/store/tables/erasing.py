@@ -165,6 +165,8 @@ erasure = Table(
     Column("manifest", Integer),
     Column("begun_at", Moment, nullable=False),
     Column("begun_by", Text, nullable=False),
+    # When the first target was told, which endpoints hear of once.
+    Column("requested_at", Moment),
     # When every target had answered, and when it was over.
     Column("answered_at", Moment),
     Column("ended_at", Moment),

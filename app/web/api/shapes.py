@@ -148,7 +148,7 @@ class Subscription(Listed, kw_only=True):
     word: Literal["keep", "cancel", "resume", "undo", "keep_data"] | None
     decided_by: str | None
     act: Annotated[
-        Literal["suspend", "resume", "cancel"] | None,
+        Literal["suspend", "resume", "cancel", "end"] | None,
         Meta(description="What billing is being told at the moment."),
     ]
     next: str

@@ -34,6 +34,9 @@ NEXT_STATE = {
     ("resume", "canceling"): "active",
     ("cancel", "active"): "canceling",
     ("cancel", "paused"): "canceling",
+    ("end", "active"): "ended",
+    ("end", "paused"): "ended",
+    ("end", "canceling"): "ended",
 }
 
 

@@ -8,6 +8,10 @@ itself, `subscription.paused`, `resumed` or `canceled`, is how an unknown outcom
 
     {"type": "billing.suspend", "timestamp": "…", "data": {"subscription": "sub_1"}}
 
+To end a subscription at once and for good, before its data is erased, `billing.cancel` says so:
+
+    {"type": "billing.cancel", "timestamp": "…", "data": {"subscription": "sub_1", "at_once": true}}
+
 In: the messages `subscription.*`. The subscription in `data` has the fields of the import file.
 What may also stand in an object `customer` (its id, and email, locale, country, timezone) counts
 where the field itself is missing, null or empty. The type decides the status: `canceled` is
@@ -57,6 +61,7 @@ STATUSES: Mapping[str, tuple[str, ...]] = {
 """The events, and the statuses each allows: any other in `data` becomes the first of them."""
 NESTED = ("email", "locale", "country", "timezone")
 LONGEST_TYPE = 100
+CANCEL, END = "cancel", "end"
 
 
 # --- commands out ----------------------------------------------------------------------------
@@ -100,11 +105,11 @@ def _refused(answer: Answer, status: int) -> Outcome:
 
 def _body(order: Order) -> bytes:
     at = (order.since or order.at).astimezone(UTC).isoformat().replace("+00:00", "Z")
-    command = {
-        "type": f"billing.{order.act}",
-        "timestamp": at,
-        "data": {"subscription": order.subscription},
-    }
+    data: dict[str, Any] = {"subscription": order.subscription}
+    if order.act == END:
+        data["at_once"] = True
+    act = CANCEL if order.act == END else order.act
+    command = {"type": f"billing.{act}", "timestamp": at, "data": data}
     return json.dumps(command, ensure_ascii=False, separators=(",", ":")).encode()
 
 

@@ -12,6 +12,8 @@ and looks again afterwards, so that Done means seen.
   once; here the old dates stay and nothing is prorated, so that the next charge is the next
   renewal, and neither the pause nor what is left of its last period is ever charged.
 - **cancel**: with the period that runs; now where nothing is paid.
+- **end**: now and for good, with nothing prorated and no last invoice; what would still be tried is
+  kept from it first, as a suspension does.
 """
 
 from collections.abc import Mapping
@@ -33,7 +35,10 @@ REASONS = {
     "suspend": "charging was stopped by reconfirm",
     "resume": "charging was started again by reconfirm",
     "cancel": "canceled by reconfirm",
+    "end": "ended by reconfirm",
 }
+ENDING = frozenset({"cancel", "end"})
+"""The acts that what is ended already has had."""
 VOID, UNCOLLECTIBLE, LEAVE = "void", "uncollectible", "leave"
 ENDPOINTS = {VOID: "void", UNCOLLECTIBLE: "mark_uncollectible"}
 WAYS = (VOID, UNCOLLECTIBLE, LEAVE)
@@ -62,11 +67,14 @@ class Stops:
         of = self.subscription(order.subscription)
         if of is None:
             return UNKNOWN_TO_BILLING
-        if is_ended(of) and order.act != "cancel":
+        if is_ended(of) and order.act not in ENDING:
             return No(f"cannot {order.act} what is ended")
-        {"suspend": self._suspend, "resume": self._resume, "cancel": self._cancel}[order.act](
-            order, of
-        )
+        {
+            "suspend": self._suspend,
+            "resume": self._resume,
+            "cancel": self._cancel,
+            "end": self._end,
+        }[order.act](order, of)
         standing = self.read(order) if self.api.wrote else self._standing(order, of)
         if standing is None or standing.state not in REACHED[order.act]:
             return UNSEEN
@@ -94,10 +102,12 @@ class Stops:
     def _standing(self, order: Order, of: Node) -> Standing:
         """Say how it stands as far as an act is concerned.
 
-        Paused counts for a suspension only where it lasts and nothing of before is still tried.
+        Paused counts for a suspension only where it lasts and nothing of before is still tried, and
+        so does ended for what is to end at once.
         """
         state = _state(of, order.act)
-        if order.act == "suspend" and state == "paused" and self._tried(of):
+        quiet = {("suspend", "paused"), ("end", "ended")}
+        if (order.act, state) in quiet and self._tried(of):
             state = "active"
         return Standing(state, self.paid_until(of))
 
@@ -230,6 +240,15 @@ class Stops:
             self._change(order, of, "cancel", cancel_at_period_end=True)
             return
         self.api.act("delete", f"{SUBSCRIPTIONS}/{of.needed_id()}", f"{order.key}-end")
+        self._note(order, of)
+
+    def _end(self, order: Order, of: Node) -> None:
+        """End it now; first what is still tried, for what has ended is looked at no more."""
+        self._quiet_all(order, of)
+        if is_ended(of):
+            return
+        path = f"{SUBSCRIPTIONS}/{of.needed_id()}"
+        self.api.act("delete", path, f"{order.key}-end", invoice_now=False, prorate=False)
         self._note(order, of)
 
     def _change(self, order: Order, of: Node, what: str, **changes: Any) -> None:

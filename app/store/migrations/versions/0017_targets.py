@@ -1,4 +1,7 @@
-"""Targets: what is told to erase."""
+"""Targets: when the first of them was told of an erasure."""
+
+import sqlalchemy as sa
+from alembic import op
 
 revision = "0017"
 down_revision = "0016"
@@ -7,8 +10,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    op.add_column("erasure", sa.Column("requested_at", sa.DateTime(timezone=True), nullable=True))
 
 
 def downgrade() -> None:
-    pass
+    op.drop_column("erasure", "requested_at")

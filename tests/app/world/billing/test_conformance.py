@@ -52,8 +52,8 @@ FORGOTTEN = timedelta(hours=25)
 """Some billing systems remember a key for a day."""
 A_CODE = re.compile(r"[a-z0-9][a-z0-9 _,:]{0,59}")
 """What a reason may look like: words, and nothing that could be an address, a name or a key."""
-ACTS = {"suspend": "paused", "resume": "active", "cancel": "canceling"}
-BEFORE = {"suspend": "active", "resume": "paused", "cancel": "active"}
+ACTS = {"suspend": "paused", "resume": "active", "cancel": "canceling", "end": "ended"}
+BEFORE = {"suspend": "active", "resume": "paused", "cancel": "active", "end": "active"}
 MANY = 230
 PATIENT, IMPATIENT = calls.READ_SECONDS, 0.4
 DAY = timedelta(days=1)
@@ -118,6 +118,10 @@ class Harness(ABC):
 
     def pays(self, subscription: str) -> None:  # noqa: B027 - nothing fails where there is none
         """Let the next try of a charge succeed."""
+
+    def open_of(self, subscription: str) -> int:  # noqa: ARG002 - none where no charge fails
+        """Count the invoices that somebody could still be asked to pay."""
+        return 0
 
     def breaks_after(self, steps: int) -> None:
         """Have nothing answered after so many steps of an act that changed something."""
@@ -267,6 +271,9 @@ class StandardHarness(Harness):
 
     def _done(self, got: Got) -> int:
         who, act = got.said["data"]["subscription"], got.said["type"].removeprefix("billing.")
+        if got.said["data"].get("at_once"):
+            assert act == "cancel"
+            act = "end"
         if who not in self.states:
             return 404
         at = self.remembered.setdefault(got.id, self.clock.now())
@@ -371,6 +378,10 @@ class StripeHarness(Harness):
     def pays(self, subscription: str) -> None:
         self.fake.shop.accept(self.fake.shop.subscription(subscription).customer)
 
+    def open_of(self, subscription: str) -> int:
+        found = self.fake.shop.invoices(self.fake.shop.subscription(subscription))
+        return sum(each.status == "open" for each in found)
+
     def passes(self, by: timedelta) -> None:
         super().passes(by)
         self.fake.advance(self.clock.now())
@@ -434,6 +445,8 @@ class ClassicHarness(StripeHarness):
 
 def _meant(method: str, path: str, params: Mapping[str, Any]) -> list[str]:
     """Say what a call of Stripe's API was about; notes are no acts."""
+    if method == "DELETE" and params.get("prorate") == params.get("invoice_now") == "false":
+        return ["end"]
     if method == "DELETE" or params.get("cancel_at_period_end") == "true":
         return ["cancel"]
     if path.endswith("/pause") or params.get("pause_collection"):
@@ -567,6 +580,48 @@ def test_a_whole_life_ends_where_it_should(there: Harness) -> None:
         assert there.truth(name) == ACTS[act]
         there.passes(timedelta(minutes=1))
     assert there.effects(name) == acts
+
+
+@pytest.mark.parametrize("state", ["active", "paused", "canceling"])
+def test_what_is_ended_is_ended_at_once_and_for_good(there: Harness, state: str) -> None:
+    name = there.begin(state)
+    assert isinstance(carried(there, there.order(name, "end")), Done)
+    assert (there.truth(name), there.effects(name)) == ("ended", ["end"])
+    before = len(there.charges())
+    for number, act in enumerate(("resume", "suspend")):
+        if there.system != "standard":
+            assert isinstance(carried(there, there.order(name, act, number)), No)
+    for _ in range(8):
+        there.passes(8 * DAY)
+    assert len(there.charges()) == before
+    assert there.truth(name) == "ended"
+
+
+def test_what_is_canceling_is_not_taken_for_ended(there: Harness) -> None:
+    name = there.begin("canceling")
+    standing = there.connector().read(there.order(name, "end"))
+    assert standing is not None
+    assert standing.state not in REACHED["end"]
+
+
+def test_what_was_still_tried_is_not_charged_after_an_end(there: Harness) -> None:
+    """An act of several steps: after each of them all may break off."""
+    for breaks_off in range(4):
+        name = there.owing()
+        if name is None:
+            assert not there.retries
+            return
+        there.breaks_after(breaks_off)
+        carried(there, there.order(name, "end"))
+        there.heals()
+        assert isinstance(until_done(there, name, "end"), Done)
+        assert there.truth(name) == "ended"
+        assert there.effects(name) == ["end"]
+        assert there.open_of(name) == 0
+        there.pays(name)
+        before = len(there.charges())
+        there.passes(30 * DAY)
+        assert len(there.charges()) == before, breaks_off
 
 
 def test_a_cancellation_is_taken_back(there: Harness) -> None:
