@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 
 from app import signing
 from app.clock import Clock
+from app.engine import holds
 from app.errors import Conflict, NotFound
 from app.mirror import mirror_of
 from app.personal import masked
@@ -169,6 +170,8 @@ class Inbox:
 
         What only names subscriptions has them read back.
         """
+        if event.dispute is not None:
+            holds.told(connection, product, source, event.dispute, self.clock.now())
         if event.facts is None:
             wall = self.clock.wall()
             looks.want(connection, product.id, event.look, event.customers, wall)

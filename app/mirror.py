@@ -18,6 +18,7 @@ from msgspec import structs
 from sqlalchemy import Connection
 
 from app.clock import Clock
+from app.engine import holds
 from app.engine.door import Batch, Reply, set_timers
 from app.lifecycle.case import (
     AddressChanged,
@@ -136,6 +137,7 @@ class Mirror:
         replies = [batch.apply(sid, Told(before[sid])) for sid in ended]
         set_timers(batch, ids.values())
         batch.flush(connection, actor)
+        holds.placed(connection, product, ids, now)
         return _failures(replies)
 
     def _change(

@@ -16,11 +16,12 @@ from datetime import datetime, time, timedelta
 from sqlalchemy import Connection
 
 from app.clock import Clock
+from app.engine import holds
 from app.engine.effects import pause_after
 from app.mirror import mirror_of
 from app.refunding import Ledger
 from app.rows import Facts
-from app.store import cases, looks, products
+from app.store import cases, looks, products, reading
 from app.store import reconciliation as store
 from app.store.cases import HistoryWrite
 from app.store.database import Database
@@ -173,12 +174,24 @@ class Looking:
             counts = mirror.bring_in(connection, current, told, actor, news=True)
             if counts["failed"]:
                 raise _RulesFailed
+            self._place(connection, current, found)
             store.explained(connection, product.id, LOST, [each.external_id for each in told])
             lost = [look.external_id for look, facts in found if facts is None]
             _report_lost(connection, product, lost, self.clock.now())
             looks.done(connection, product.id, [look for look, _ in found])
 
         self.database.retrying(work)
+
+    def _place(
+        self, connection: Connection, product: Product, found: Sequence[tuple[Look, Facts | None]]
+    ) -> None:
+        """Hold those of whom a dispute named the payment only: now it is known whose that was."""
+        named = {each.external_id: facts.external_id for each, facts in found if facts is not None}
+        paid = {about: name for about, name in named.items() if about != name}
+        if paid:
+            there = reading.ids_present(connection, product.id, sorted(set(paid.values())))
+            known = {about: there[name] for about, name in paid.items() if name in there}
+            holds.placed(connection, product, known, self.clock.now())
 
     def _put_aside(self, connection: Connection, product: Product, seen: Seen) -> None:
         wall = self.clock.wall()

@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection
 
 from app.clock import Clock
+from app.engine import holds
 from app.engine.effects import pause_after
 from app.errors import Conflict, NotFound, Refused
 from app.store import cases, products, refunds
@@ -244,9 +245,12 @@ class Ledger:
                 counts["given_back_already"] += 1
                 continue
             found.append(_proposal(each, person, under))
+        held = holds.locked(connection, product_id, [each.subscription_id for each in found])
         opened = refunds.propose(connection, product_id, found, now)
         counts["wrong"] = len(opened)
         _note(connection, product_id, now, ACTOR, opened)
+        owed = refunds.numbers(connection, product_id, [each.charge for each in opened])
+        holds.refunding(connection, product_id, held, owed, ACTOR, now)
         return counts
 
     # --- decisions -----------------------------------------------------------------------------
@@ -268,16 +272,15 @@ class Ledger:
         if not actor.startswith(PEOPLE):
             raise Refused("refunds are decided by people", "use `reconfirm refund`")
         with self.database.transaction() as connection:
-            product_id = products.row_of(connection, product_key).id
-            found = refunds.entry(connection, product_id, number, lock=True)
-            if found is None:
-                raise NotFound(
-                    f"{product_key} has no refund {number}", "`reconfirm refund list` shows them"
-                )
+            product = products.load(connection, product_key)
+            product_id = product.id
+            found = _locked(connection, product, number)
             _check(found, state)
             now, code = self.clock.now(), why or str(found.evidence["why"])
             refunds.decide(connection, number, state, actor, code, now)
             line = HistoryWrite(found.subscription_id, found.round, f"refund_{state}", code, None)
+            if state == DECLINED:
+                holds.refunded(connection, product, number, actor, now)
             cases.insert_history(connection, product_id, now, actor, [line])
             decided = refunds.entry(connection, product_id, number)
         return decided or found
@@ -338,6 +341,7 @@ class Ledger:
         now = self.clock.now()
         came = _came(entry, outcome, now)
         with self.database.transaction() as connection:
+            holds.locked(connection, product.id, [entry.subscription_id])
             counted = refunds.settle(
                 connection,
                 entry,
@@ -347,6 +351,8 @@ class Ledger:
                 unknown=int(begun and isinstance(outcome, Later) and outcome.unknown),
                 made_at=now if came.state == MADE else None,
             )
+            if counted and came.state in (MADE, DECLINED):
+                holds.refunded(connection, product, entry.id, MAKER, now)
             if counted and came.why is not None:
                 what = f"refund_{came.state}"
                 line = HistoryWrite(entry.subscription_id, entry.round, what, came.why, None)
@@ -386,6 +392,19 @@ def mend_of(entry: Entry) -> str | None:
     if entry.state != FAILED:
         return None
     return MENDS.get(entry.error or "", ELSE)
+
+
+def _locked(connection: Connection, product: Product, number: int) -> Entry:
+    """Give an entry that nobody else decides about meanwhile; its case is locked before it is."""
+    found = refunds.entry(connection, product.id, number)
+    if found is not None:
+        holds.locked(connection, product.id, [found.subscription_id])
+        found = refunds.entry(connection, product.id, number, lock=True)
+    if found is None:
+        raise NotFound(
+            f"{product.key} has no refund {number}", "`reconfirm refund list` shows them"
+        )
+    return found
 
 
 def _check(found: Entry, state: str) -> None:

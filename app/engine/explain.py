@@ -18,7 +18,7 @@ from app.lifecycle import wake_at
 from app.lifecycle.case import Case, Reach, Round, Stage, Subscription
 from app.lifecycle.dates import ASKABLE, inactive_since, next_charge, peace_until, terms_for
 from app.lifecycle.passing import ACT_ON_SILENCE
-from app.store import cases, outbox, population, products, standing
+from app.store import cases, holds, outbox, population, products, standing
 from app.store.products import Product
 from app.world import billing
 from app.world.connector import CONFIRMED_WITHIN, Capabilities
@@ -59,6 +59,7 @@ BLOCKS = {
         "to be erased was asked for on {at:%Y-%m-%d %H:%M} UTC: erase it,"
         " then `reconfirm review done`"
     ),
+    "hold": "a hold ({ground}) stops erasure, to be looked at on {on}: `reconfirm hold list`",
     "reach": "no notice reaches the person: {reach}",
     "unconfirmed": (
         "billing took {deed} on {at:%Y-%m-%d %H:%M} UTC and has not confirmed it: look"
@@ -201,9 +202,9 @@ def _blocks(connection: Connection, product: Product, case: Case, now: datetime)
         for each in products.brakes(connection, product.id)
     ]
     if product.policy is None:
-        return [*found, Saying("no_policy")]
+        return [*found, Saying("no_policy"), *_held(connection, product, case)]
     found += _silent(case, product, now) + _halted(connection, product, case)
-    found += _not_askable(case) + _before_a_person(case)
+    found += _not_askable(case) + _before_a_person(case) + _held(connection, product, case)
     if case.reach is not Reach.OK:
         found.append(Saying("reach", {"reach": case.reach}))
     found += _unconfirmed(connection, product, case, now)
@@ -242,6 +243,14 @@ def _before_a_person(case: Case) -> list[Saying]:
         return []
     waits = {"review": case.round.review_at, "erasure": case.round.erase_at}
     return [Saying(code, {"at": at}) for code, at in waits.items() if at is not None]
+
+
+def _held(connection: Connection, product: Product, case: Case) -> list[Saying]:
+    """Say what keeps somebody from being erased."""
+    if not case.held:
+        return []
+    on = holds.on(connection, product.id, case.subscription.id)
+    return [Saying("hold", {"ground": each.reason, "on": each.review_on}) for each in on]
 
 
 def _unconfirmed(

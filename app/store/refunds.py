@@ -223,6 +223,19 @@ def listed(
     return found
 
 
+def numbers(
+    connection: Connection, product_id: int, charges: Sequence[str]
+) -> list[tuple[int, int]]:
+    """Give (number, subscription) of the entries for charges, in order."""
+    run = cursor(connection)
+    run.execute(
+        """select id, subscription_id from refund
+           where product_id = %s and charge = any(%s) order by id""",
+        (product_id, list(charges)),
+    )
+    return [(row[0], row[1]) for row in run.fetchall()]
+
+
 def entry(
     connection: Connection, product_id: int, number: int, *, lock: bool = False
 ) -> Entry | None:

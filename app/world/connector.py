@@ -227,12 +227,27 @@ def settled(connector: Acts, order: Order, done: Done) -> Standing | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Dispute:
+    """A charge that somebody disputes, by billing's own id of the dispute.
+
+    `about` is the subscription, or what is read back as it; else `customers` are those whose all
+    subscriptions it may be about. `ended`: won, lost or withdrawn.
+    """
+
+    id: str
+    about: str | None
+    customers: tuple[str, ...] = ()
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """A message as it was read.
 
     `facts` where it tells all of a subscription; `look` and `customers` name subscriptions, and
-    customers for all of theirs, that are to be read back; `wrong` says why it cannot be read,
-    naming the field and the mend and repeating nothing. None of them: it is none of ours.
+    customers for all of theirs, that are to be read back; `dispute` where it tells of one; `wrong`
+    says why it cannot be read, naming the field and the mend and repeating nothing. None of them:
+    it is none of ours.
     """
 
     type: str | None = None
@@ -241,11 +256,12 @@ class Event:
     look: tuple[str, ...] = ()
     customers: tuple[str, ...] = ()
     wrong: str | None = None
+    dispute: Dispute | None = None
 
     @property
     def ours(self) -> bool:
         """Whether it says anything that we need to know."""
-        return bool(self.facts or self.look or self.customers)
+        return bool(self.facts or self.look or self.customers or self.dispute)
 
 
 Verify = Callable[[Sequence[str], Headers, bytes, datetime], str]

@@ -540,7 +540,48 @@ def test_what_is_approved_is_given_back_once(
     later_made(town, billing)
     assert billing.given == {f"refund-{found}": Repayment("ch_0", 1349, "GBP", f"refund-{found}")}
     assert ledger(town) == [("made", 1349, 1349, "GBP", None)]
-    assert town.story("ada")[-3:] == ["refund_proposed", "refund_approved", "refund_made"]
+    assert town.story("ada")[-3:] == [
+        "refund_approved",
+        "hold_released",
+        "refund_made",
+    ]
+
+
+def held(town: Town) -> list[tuple[str, str, bool]]:
+    statement = "select reason, source, released_at is null from hold order by id"
+    return rows(town.database, statement)
+
+
+@pytest.mark.usefixtures("ada")
+def test_nobody_is_erased_while_something_may_be_owed_to_them(
+    town: Town, billing: FakeBooks
+) -> None:
+    billing.charges_for("ada", later(town))
+    walked(town, billing)
+    walked(town, billing)
+    source = f"refund:{number(town)}"
+    assert held(town) == [("dispute", source, True)]
+    assert town.case("ada").held
+    approved(town, billing)
+    billing.capabilities = Capabilities(refunds=False)
+    make(town, billing)
+    assert ledger(town, "state") == [("failed",)]
+    assert held(town) == [("dispute", source, True)], "a person has to look at it first"
+    billing.capabilities = Capabilities()
+    approved(town, billing)
+    make(town, billing)
+    assert ledger(town, "state") == [("made",)]
+    assert held(town) == [("dispute", source, False)]
+    assert not town.case("ada").held
+
+
+@pytest.mark.usefixtures("ada")
+def test_what_is_declined_holds_nobody_any_more(town: Town, billing: FakeBooks) -> None:
+    billing.charges_for("ada", later(town))
+    walked(town, billing)
+    books_of(town, billing).ledger.decline("tv", number(town), ACTOR, "not_wrong")
+    assert [on for _, _, on in held(town)] == [False]
+    assert town.story("ada")[-3:] == ["hold_set", "hold_released", "refund_declined"]
 
 
 def lost(billing: FakeBooks, times: int, raises: Callable[[], Exception]) -> None:

@@ -25,6 +25,7 @@ from app.store.tables.counts import (
 )
 from app.store.tables.erasing import (
     archive,
+    dispute,
     erasure,
     hold,
     manifest,
@@ -107,6 +108,7 @@ __all__ = [
     "count_delta",
     "count_part",
     "count_state",
+    "dispute",
     "endpoint",
     "erasure",
     "evidence",

@@ -46,8 +46,35 @@ hold = Table(
         "hold_source_key",
         "product_id",
         "source",
+        "subscription_id",
         unique=True,
         postgresql_where=text("source is not null"),
+    ),
+)
+
+# A charge that somebody disputes, as billing tells of it; it sets holds by its `source`.
+dispute = Table(
+    "dispute",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    of_product(),
+    Column("source", Text, nullable=False),
+    # What billing says that it is about, until it is known whose that is.
+    Column("about", Text),
+    Column("told_at", Moment, nullable=False),
+    # Once it has ended it never begins again, in whatever order that was told.
+    Column("ended_at", Moment),
+    # Somebody who was being erased when it came, and who has looked at that.
+    Column("late_on", BigInteger),
+    Column("seen_at", Moment),
+    Column("seen_by", Text),
+    UniqueConstraint("product_id", "source"),
+    Index("dispute_about_idx", "product_id", "about", postgresql_where=text("about is not null")),
+    Index(
+        "dispute_late_idx",
+        "product_id",
+        "id",
+        postgresql_where=text("late_on is not null and seen_at is null"),
     ),
 )
 

@@ -16,6 +16,10 @@ In: the messages `subscription.*`. The subscription in `data` has the fields of 
 What may also stand in an object `customer` (its id, and email, locale, country, timezone) counts
 where the field itself is missing, null or empty. The type decides the status: `canceled` is
 canceled whatever `status` says.
+
+`dispute.opened` and `dispute.closed` tell of a charge that the bank took back, or asks about:
+
+    {"type": "dispute.opened", "timestamp": "…", "data": {"id": "dp_1", "subscription": "sub_1"}}
 """
 
 import json
@@ -30,6 +34,7 @@ from app.rows import Facts, RowRefused
 from app.world.connector import (
     PAID_UNTIL,
     Capabilities,
+    Dispute,
     Event,
     Order,
     Site,
@@ -59,6 +64,9 @@ STATUSES: Mapping[str, tuple[str, ...]] = {
     "subscription.resumed": ALIVE,
 }
 """The events, and the statuses each allows: any other in `data` becomes the first of them."""
+DISPUTES: Mapping[str, bool] = {"dispute.opened": False, "dispute.closed": True}
+"""The messages of disputes, and whether each says that one has ended."""
+LONGEST_ID = 200
 NESTED = ("email", "locale", "country", "timezone")
 LONGEST_TYPE = 100
 CANCEL, END = "cancel", "end"
@@ -132,9 +140,11 @@ def read(body: bytes, now: datetime) -> Event:
     try:
         document = parsed(body)
         event = Event(_type(document))
-        if event.type not in STATUSES:
+        if event.type not in STATUSES and event.type not in DISPUTES:
             return event
         event = replace(event, at=_moment(document.get("timestamp"), now))
+        if event.type in DISPUTES:
+            return replace(event, dispute=_dispute(str(event.type), document.get("data")))
         return replace(event, facts=_facts(event, document.get("data")))
     except Unreadable as unreadable:
         return replace(event, wrong=str(unreadable))
@@ -206,6 +216,24 @@ def _text(name: str, given: Any, path: str = "") -> str:
 def _digits(number: int) -> str:
     """Give an amount's digits; one too large for a file is written as one that is refused."""
     return str(number) if abs(number) <= rows.MOST else str(rows.MOST + 1)
+
+
+# --- the dispute -----------------------------------------------------------------------------
+
+
+def _dispute(kind: str, data: Any) -> Dispute:
+    if not isinstance(data, dict):
+        raise Unreadable("data is missing: put the dispute there, as an object")
+    ended = DISPUTES[kind]
+    named = None if ended and data.get("subscription") is None else _name("subscription", data)
+    return Dispute(_name("id", data), named, ended=ended)
+
+
+def _name(field: str, data: Mapping[str, Any]) -> str:
+    found = data.get(field)
+    if isinstance(found, str) and found.isprintable() and 0 < len(found) <= LONGEST_ID:
+        return found
+    raise Unreadable(f"data.{field} is no id: write the one that billing knows it by, as text")
 
 
 # --- the system --------------------------------------------------------------------------------

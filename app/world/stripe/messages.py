@@ -6,6 +6,9 @@ says of an object is taken over, and lost, doubled and reversed messages do no h
 
 A dispute or a refund names only the payment that it takes back. That is noted in the place of the
 subscription, and `Stripe.look` asks whose it was: while Stripe waits for our answer, nobody is.
+
+Of a dispute its id and whether it has ended are taken over: it ends once, and then nothing that was
+told of it before counts any more.
 """
 
 import hashlib
@@ -17,7 +20,7 @@ from itertools import product
 
 from app.rows import RowRefused
 from app.signing import MOST_SIGNATURES, TOLERANCE, Headers, NotSigned
-from app.world.connector import Event
+from app.world.connector import Dispute, Event
 from app.world.document import Unreadable, parsed
 from app.world.stripe.fields import Node, is_id
 
@@ -31,15 +34,19 @@ _V1 = re.compile(r"[0-9a-f]{64}")
 CUSTOMERS = frozenset({"customer.created", "customer.updated", "customer.deleted"})
 """What is told of a customer beside them (cards, tax ids, discounts) changes nothing of ours."""
 RETURN = "return"
+DISPUTE = "dispute"
 HINTS = {
     "customer.subscription.": "subscription",
     "invoice.": "invoice",
-    "charge.dispute.": RETURN,
+    "charge.dispute.": DISPUTE,
     "charge.refund.": RETURN,
     "refund.": RETURN,
     "charge.": "charge",
 }
 """How types begin, and what kind of object they are then about; the first that fits counts."""
+CLOSED = "charge.dispute.closed"
+OVER = frozenset({"won", "lost", "warning_closed", "prevented"})
+"""The statuses of a dispute that has ended."""
 ELSEWHERE = " (of another account)"
 """Put behind the type of a message that is about an account connected to ours: `inbox list`
 shows it, as the reason why it was passed over."""
@@ -149,6 +156,11 @@ def _hinted(told: str, at: datetime, hint: str, about: Node) -> Event:
         return Event(told, at, look=(about.needed_id(),))
     if hint == "customer":
         return Event(told, at, customers=(about.needed_id(),))
+    return _disputed(told, at, about) if hint == DISPUTE else _charged(told, at, hint, about)
+
+
+def _charged(told: str, at: datetime, hint: str, about: Node) -> Event:
+    """Tell whom an invoice, a charge or what takes one back is about."""
     subscription = of_invoice(about) if hint == "invoice" else _of_charge(about)
     if subscription is not None:
         return Event(told, at, look=(subscription,))
@@ -160,6 +172,19 @@ def _hinted(told: str, at: datetime, hint: str, about: Node) -> Event:
     # A charge without a customer is none of a subscription: each subscription has one.
     intent = about.id("payment_intent") if hint == RETURN else None
     return Event(told, at, look=(intent,) if intent else ())
+
+
+def _disputed(told: str, at: datetime, about: Node) -> Event:
+    """Tell of a dispute; the payment says whose it is where the dispute does not."""
+    intent, customer = about.id("payment_intent"), _customer_of(about)
+    named = _of_charge(about) or intent
+    customers = (customer,) if customer is not None else ()
+    look, number = (named,) if named else (), about.id()
+    if number is None or not (named or customers):
+        return Event(told, at, look=look, customers=customers)
+    ended = told == CLOSED or about.text("status") in OVER
+    found = Dispute(number, named, () if named else customers, ended=ended)
+    return Event(told, at, look=look, customers=customers, dispute=found)
 
 
 def of_invoice(invoice: Node) -> str | None:

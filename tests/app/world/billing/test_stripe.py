@@ -1390,6 +1390,34 @@ def test_what_was_taken_back_has_its_subscription_read_back(
         assert found == [(name, "canceled")]
 
 
+@pytest.mark.parametrize("order", ["opened", "closed", "reversed"])
+def test_who_disputes_a_charge_is_held_until_that_is_over(
+    town: Town, billing: Connector, fake: FakeStripe, order: str
+) -> None:
+    of, other = [
+        fake.shop.subscribe(fake.shop.customer("ada@subscribers.example")) for _ in range(2)
+    ]
+    with told_of(town, billing, of) as name, told_of(town, billing, other) as bystander:
+        endpoint = fake.shop.webhook(secret=SECRET, types=["charge.dispute.*"])
+        dispute = fake.shop.dispute(fake.shop.charges(of)[0])
+        if order != "opened":
+            fake.shop.close_dispute(dispute, "won")
+        told = list(endpoint.take(at=int(town.clock.wall().timestamp())))
+        inbox, books = (
+            Inbox(town.database, town.clock),
+            Books(town.database, town.clock, lambda _: billing),
+        )
+        for each in reversed(told) if order == "reversed" else told:
+            reply = inbox.receive("tv", each.headers, each.body, "stripe")
+            assert reply.result is Result.APPLIED
+            books.work(LOOK, "tv", lambda: True)
+        held = rows(town.database, "select source, reason, released_at is null from hold")
+        expected = [] if order == "reversed" else [(f"stripe:{dispute.id}", "dispute")]
+        assert [each[:2] for each in held] == expected
+        assert town.case(name).held is (order == "opened")
+        assert not town.case(bystander).held
+
+
 @contextmanager
 def told_of(town: Town, billing: Connector, of: Subscription) -> Iterator[str]:
     """Have our mirror know a subscription as Stripe tells of it."""
