@@ -2,7 +2,7 @@
 
 A message is kept, judged and committed in one transaction, and only then acknowledged. One that
 cannot be read waits for an operator; one that raises is kept as failed and tried again. Both are
-also taken again when their sender sends them again.
+also taken again when their sender sends them again. Of one about who was erased nothing is kept.
 """
 
 import sys
@@ -19,11 +19,13 @@ from sqlalchemy import Connection
 from app import signing
 from app.clock import Clock
 from app.engine import holds
+from app.engine.mentions import words
 from app.errors import Conflict, NotFound
+from app.links import Links
 from app.mirror import mirror_of
 from app.personal import masked
 from app.signing import Headers, NotSigned
-from app.store import inbox, looks, products
+from app.store import inbox, looks, products, tombstones
 from app.store.database import Database
 from app.store.inbox import Message
 from app.store.products import Product
@@ -42,6 +44,10 @@ class Result(StrEnum):
     FAILED = "failed"
 
 
+ERASED = "erased"
+"""Why a message is ignored that is about nobody but who was erased: nothing of it is kept."""
+MOST_WORDS = 2000
+"""So much of a message that could not be read is looked through for who was erased."""
 STANDARD = "standard"
 """The messages that any product takes, whatever its billing system."""
 WAITING = (Result.FAILED, Result.UNREADABLE)
@@ -101,11 +107,15 @@ def _speaker(source: str) -> _Speaker:
 
 @dataclass(frozen=True, slots=True)
 class Inbox:
-    """Takes in messages for products; raw bodies are kept for `kept_for`."""
+    """Takes in messages for products; raw bodies are kept for `kept_for`.
+
+    By the keys of `links` it knows who was erased.
+    """
 
     database: Database
     clock: Clock
     kept_for: timedelta = KEPT_FOR
+    links: Links | None = None
 
     # --- taking in ---------------------------------------------------------------------------
 
@@ -142,20 +152,29 @@ class Inbox:
         message_id = system.verify(secrets or NOBODY, delivery.headers, body, wall)
         event = self._outline(system, body) if failure else system.read(body, self.clock.now())
         expected = Reply(Result.FAILED, failure) if failure else _expected(event)
-        kept = _kept(body, expected.result)
-        message = Message(
-            source, message_id, event.type, event.at, wall, expected.result, expected.reason, kept
-        )
-        number = inbox.insert(connection, product_id, message)
+        if expected.result in WAITING and self._names_erased(connection, product_id, body):
+            expected = Reply(Result.IGNORED, ERASED)
+        kept, about = _kept(body, expected.result), _about(event)
+        told = (event.type, event.at, wall, expected.result, expected.reason, kept, about)
+        number = inbox.insert(connection, product_id, Message(source, message_id, *told))
         if number is None:
             return Reply(Result.DUPLICATE)
-        if not event.ours or event.wrong:
+        if not event.ours or event.wrong or expected.reason == ERASED:
             return expected
         product = products.load(connection, delivery.product_key)
-        result = self._apply(connection, product, event, source)
-        if result is not expected.result:
-            inbox.note(connection, number, result)
-        return Reply(result)
+        reply = self._apply(connection, product, event, source)
+        if reply.reason == ERASED:
+            inbox.note_erased(connection, number, ERASED)
+        elif reply.result is not expected.result:
+            inbox.note(connection, number, reply.result)
+        return reply
+
+    def _names_erased(self, connection: Connection, product_id: int, body: bytes) -> bool:
+        """Say whether a message that is to be kept for later names somebody who was erased."""
+        if not tombstones.has_any(connection, product_id):
+            return False
+        found = words(body, MOST_WORDS)
+        return bool(tombstones.gone(connection, self.links, product_id, found))
 
     def _outline(self, system: _Speaker, body: bytes) -> Event:
         """Give what a message says of itself, where taking it in has raised."""
@@ -165,7 +184,7 @@ class Inbox:
         except Exception:  # noqa: BLE001 - it may be the reading that raises
             return Event()
 
-    def _apply(self, connection: Connection, product: Product, event: Event, source: str) -> Result:
+    def _apply(self, connection: Connection, product: Product, event: Event, source: str) -> Reply:
         """Bring an event into the mirror and through the door; raises what the rules raise.
 
         What only names subscriptions has them read back.
@@ -173,15 +192,26 @@ class Inbox:
         if event.dispute is not None:
             holds.told(connection, product, source, event.dispute, self.clock.now())
         if event.facts is None:
-            wall = self.clock.wall()
-            looks.want(connection, product.id, event.look, event.customers, wall)
-            return Result.APPLIED
-        mirror = mirror_of(product.billing, self.database, self.clock)
+            return self._look(connection, product, event)
+        mirror = mirror_of(product.billing, self.database, self.clock, self.links)
         actor = f"billing:{source}"
         counts = mirror.bring_in(connection, product, [event.facts], actor, news=True)
         if counts["failed"]:
             raise _RulesFailed
-        return Result.STALE if counts["stale"] else Result.APPLIED
+        if counts["erased"]:
+            return Reply(Result.IGNORED, ERASED)
+        return Reply(Result.STALE if counts["stale"] else Result.APPLIED)
+
+    def _look(self, connection: Connection, product: Product, event: Event) -> Reply:
+        """Have subscriptions read back, but for who was erased.
+
+        A message that names one of these, or only a customer of whom nobody is here, is not kept.
+        """
+        gone = tombstones.gone(connection, self.links, product.id, event.look)
+        left = [name for name in event.look if name not in gone]
+        many = looks.want(connection, product.id, left, event.customers, self.clock.wall())
+        nobody = not many and tombstones.has_any(connection, product.id)
+        return Reply(Result.IGNORED, ERASED) if gone or nobody else Reply(Result.APPLIED)
 
     def keep(
         self, product_key: str, source: str, message_id: str, kind: str, body: bytes
@@ -258,8 +288,10 @@ class Inbox:
         reply = _expected(event)
         if event.ours and not event.wrong:
             product = products.load(connection, product_key)
-            reply = Reply(self._apply(connection, product, event, source))
+            reply = self._apply(connection, product, event, source)
         inbox.note_again(connection, number, event.type, event.at, reply.result, reply.reason)
+        if reply.reason == ERASED:
+            inbox.note_erased(connection, number, ERASED)
         return reply
 
     # --- forgetting ----------------------------------------------------------------------------
@@ -281,6 +313,13 @@ def _expected(event: Event) -> Reply:
     if event.wrong is not None:
         return Reply(Result.UNREADABLE, event.wrong)
     return Reply(Result.APPLIED if event.ours else Result.IGNORED)
+
+
+def _about(event: Event) -> str | None:
+    """Give the one subscription that an event names, if it is one."""
+    if event.facts is not None:
+        return event.facts.external_id
+    return event.look[0] if len(event.look) == 1 and not event.customers else None
 
 
 def _kept(body: bytes, result: Result) -> bytes | None:

@@ -6,6 +6,9 @@ So a stale file read twice is never taken for an act of billing's own.
 Tellings are merged by the moment they tell of, never by their arrival. Of two that tell of the same
 moment a cancellation wins, and otherwise the greater digest: whatever the order they arrive in,
 late or again, the mirror ends the same.
+
+Who was erased is not taken in again (R12), whoever tells of them, until billing says that a
+subscription of that id has started since: then it is another one, with a row of its own.
 """
 
 from collections import Counter
@@ -29,8 +32,9 @@ from app.lifecycle.case import (
     Told,
     Verdict,
 )
+from app.links import Links
 from app.rows import Facts
-from app.store import cases, population, products
+from app.store import cases, population, products, tombstones
 from app.store.database import Database
 from app.store.population import Known
 from app.store.products import Product
@@ -69,18 +73,25 @@ def open_at_sandbox(
     ]
 
 
+class Brought(Counter[str]):
+    """How many were applied, unchanged, stale, `erased` or failed; `erased` names those."""
+
+    erased: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """Takes in facts, a batch at a time."""
+    """Takes in facts, a batch at a time; by the keys of `links` it knows who was erased."""
 
     database: Database
     clock: Clock
     adopt: Adopt = keep
+    links: Links | None = None
 
-    def bring(self, product_key: str, facts: Sequence[Facts], actor: str) -> Counter[str]:
-        """Take in subscriptions (one row an id); count applied, unchanged and stale."""
+    def bring(self, product_key: str, facts: Sequence[Facts], actor: str) -> Brought:
+        """Take in subscriptions (one row an id); count applied, unchanged, stale and erased."""
 
-        def work(connection: Connection) -> Counter[str]:
+        def work(connection: Connection) -> Brought:
             product = products.load(connection, product_key)
             return self.bring_in(connection, product, facts, actor)
 
@@ -94,7 +105,7 @@ class Mirror:
         actor: str,
         *,
         news: bool = False,
-    ) -> Counter[str]:
+    ) -> Brought:
         """Take in subscriptions inside a transaction; count also those whose rules `failed`.
 
         With `news` who is first heard of as canceled has just been canceled: what told of them
@@ -102,11 +113,30 @@ class Mirror:
         """
         now = self.clock.now()
         known = population.known(connection, product.id, [each.external_id for each in facts])
-        tellings = _sort(known, facts, now)
+        erased = self._erased(connection, product.id, known, facts)
+        told = [each for each in facts if each.external_id not in erased] if erased else facts
+        tellings = _sort(known, told, now)
         failed = self._change(connection, product, tellings.changed, actor, now)
         population.retell(connection, tellings.retold)
         failed += self._add(connection, product, tellings.new, actor, now, news=news)
-        return Counter(tellings.counts() | {"failed": failed})
+        brought = Brought(tellings.counts() | {"failed": failed, "erased": len(erased)})
+        brought.erased = tuple(sorted(erased))
+        return brought
+
+    def _erased(
+        self,
+        connection: Connection,
+        product_id: int,
+        known: Mapping[str, Known],
+        facts: Sequence[Facts],
+    ) -> set[str]:
+        """Give the ids of which is told what was erased: whose subscription began no later.
+
+        Only those are looked for that are new, or told of as begun before what is known began.
+        """
+        odd = {each.external_id: each.started_on for each in facts if _may_be_old(known, each)}
+        erased = tombstones.erased_on(connection, self.links, product_id, list(odd))
+        return {name for name, day in erased.items() if odd[name] <= day}
 
     def _add(  # noqa: PLR0913 - what a transaction is about
         self,
@@ -159,6 +189,11 @@ class Mirror:
         set_timers(batch, list(batch.cases))
         batch.flush(connection, actor)
         return _failures(replies)
+
+
+def _may_be_old(known: Mapping[str, Known], told: Facts) -> bool:
+    before = known.get(told.external_id)
+    return before is None or told.started_on < before.started_on
 
 
 _BILLED = attrgetter(
@@ -240,9 +275,9 @@ def _weight(told: Facts | Known) -> tuple[datetime, bool, bytes]:
     return told.told_at or EVER_BEFORE, told.status == CANCELED, told.told
 
 
-def mirror_of(billing: str, database: Database, clock: Clock) -> Mirror:
+def mirror_of(billing: str, database: Database, clock: Clock, links: Links | None = None) -> Mirror:
     """Give the intake of facts for a billing system by its name."""
-    return Mirror(database, clock, open_at_sandbox if billing == "sandbox" else keep)
+    return Mirror(database, clock, open_at_sandbox if billing == "sandbox" else keep, links)
 
 
 def replan(

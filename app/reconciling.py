@@ -18,10 +18,11 @@ from sqlalchemy import Connection
 from app.clock import Clock
 from app.engine import holds
 from app.engine.effects import pause_after
+from app.links import Links
 from app.mirror import mirror_of
 from app.refunding import Ledger
 from app.rows import Facts
-from app.store import cases, looks, products, reading
+from app.store import cases, looks, products, reading, tombstones
 from app.store import reconciliation as store
 from app.store.cases import HistoryWrite
 from app.store.database import Database
@@ -121,6 +122,7 @@ class Looking:
     database: Database
     clock: Clock
     lease: timedelta = LEASE
+    links: Links | None = None
 
     def claim(self, product: Product, limit: int = LOOKS_AT_A_TIME) -> list[Look]:
         """Take some of what is due."""
@@ -167,7 +169,7 @@ class Looking:
 
         def work(connection: Connection) -> None:
             told = [facts for _, facts in found if facts is not None]
-            mirror = mirror_of(product.billing, self.database, self.clock)
+            mirror = mirror_of(product.billing, self.database, self.clock, self.links)
             # As it stands now: who listens and what holds may have changed since it was claimed.
             current = products.load(connection, product.key)
             actor = f"billing:{product.billing}"
@@ -258,6 +260,7 @@ class Comparing:
     database: Database
     clock: Clock
     lease: timedelta = LEASE
+    links: Links | None = None
 
     def claim(self, product: Product, can: Capabilities, *, at_once: bool = False) -> Going | None:
         """Take the run of a product, where one is due or wanted at once and nobody has it."""
@@ -336,9 +339,12 @@ class Comparing:
             self._compare(connection, product, taken.facts, counts)
             wall = self.clock.wall()
             looks.mended(connection, product.id, [each.external_id for each in taken.facts])
-            looks.refuse(connection, product.id, taken.refused, wall)
-            if taken.broken:
-                looks.want(connection, product.id, taken.broken, (), wall)
+            odd = [*taken.broken, *(name for name, _ in taken.refused)]
+            gone = tombstones.gone(connection, self.links, product.id, odd)
+            refused = [each for each in taken.refused if each[0] not in gone]
+            looks.refuse(connection, product.id, refused, wall)
+            if broken := [name for name in taken.broken if name not in gone]:
+                looks.want(connection, product.id, broken, (), wall)
             phase = MISSING if taken.last else PAGES
             return self._move_on(
                 connection, replace(going, counts=counts, after=taken.after, phase=phase)
@@ -385,7 +391,7 @@ class Comparing:
         waited = looks.awaited(connection, product.id, names)
         ours = store.ours(connection, product.id, names, now - FRESH)
         current = products.load(connection, product.key)
-        mirror = mirror_of(product.billing, self.database, self.clock)
+        mirror = mirror_of(product.billing, self.database, self.clock, self.links)
         brought = mirror.bring_in(connection, current, facts, ACTOR)
         after = store.held(connection, product.id, names)
         repaired = []
@@ -401,7 +407,7 @@ class Comparing:
                 if not mine and not renewed:
                     repaired.append(held.id)
         counts["repaired"] += len(repaired)
-        for what in ("unchanged", "stale", "failed"):
+        for what in ("unchanged", "stale", "failed", "erased"):
             counts[what] += brought[what]
         notes = [
             HistoryWrite(each, None, "repaired", "billing_said_otherwise", None)

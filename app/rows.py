@@ -36,6 +36,8 @@ OPTIONAL = ("customer",)
 STATUSES = ("trialing", "active", "past_due", "paused", "canceled")
 INTERVALS = ("day", "week", "month", "year")
 LONGEST = 200
+ERASED = "erased:"
+"""How the id of a subscription begins whose person was erased; no id that is told may."""
 MOST = 10**15
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
 
@@ -84,7 +86,7 @@ def read(row: Mapping[str, str], told_at: datetime | None = None) -> Facts:
     for name in (*REQUIRED, *OPTIONAL):
         _check_text(name, row.get(name) or "")
     return Facts(
-        external_id=_needed(row, "id"),
+        external_id=_id(row),
         customer=(row.get("customer") or "").strip() or None,
         status=_one_of(row, "status", STATUSES),
         plan=_needed(row, "plan"),
@@ -116,6 +118,13 @@ def _check_text(name: str, text: str) -> None:
     held = None if text.isalpha() else personal.found_in(text)
     if held is not None:
         raise RowRefused(name, f"contains what looks like {held}, which is never kept: remove it")
+
+
+def _id(row: Mapping[str, str]) -> str:
+    text = _needed(row, "id")
+    if text.startswith(ERASED):
+        raise RowRefused("id", f"begins with {ERASED}, as only those do whose data was erased")
+    return text
 
 
 def _needed(row: Mapping[str, str], name: str) -> str:

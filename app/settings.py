@@ -201,6 +201,11 @@ def _default_smtp_url(data: Mapping[str, Any]) -> SecretStr | None:
     return SecretStr((data["data_dir"] / "mail").as_uri())
 
 
+def _default_erasure_ledger(data: Mapping[str, Any]) -> Path | None:
+    """Return the file in the data folder of an embedded set-up; a real one has to name its own."""
+    return data["data_dir"] / "erasures.ledger" if data["database_url"] is None else None
+
+
 def _default_secret_keys(data: Mapping[str, Any]) -> tuple[SecretStr, ...]:
     """Return the keys kept in the data folder, made at the first start.
 
@@ -299,6 +304,11 @@ class Settings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True
         le=1_000_000,
         description="a whole number of mails a second to any one receiving domain, such as 10, or 0"
         " for no limit (where your relay keeps one)",
+    )
+    erasure_ledger: Annotated[Path, AfterValidator(_absolute)] | None = Field(
+        default_factory=_default_erasure_ledger,
+        description="a file outside of the database and its backups, to which every erasure is"
+        " added and which a restored backup is compared with",
     )
     keep_bodies_days: int = Field(
         default=30,

@@ -21,7 +21,9 @@ from app.clock import Clock
 from app.engine.door import apply_in
 from app.errors import Refused
 from app.lifecycle.case import Used
-from app.store import population, products, using
+from app.links import Links
+from app.rows import ERASED
+from app.store import population, products, tombstones, using
 from app.store.database import Database
 from app.store.products import Product
 
@@ -70,6 +72,7 @@ class Told:
 class Taken:
     """What became of a batch, in subscriptions; `unknown` are remembered until they arrive.
 
+    Who was erased counts as unknown, and is not remembered.
     `refused` are names that nobody knows and that hold what must never be kept: those are not.
     """
 
@@ -95,7 +98,7 @@ class Reader:
         name = subscription or customer
         if not name or (subscription and customer):
             raise ValueError("name a subscription or a customer, and one of the two only")
-        if len(name) > LONGEST_NAME or not name.isprintable():
+        if len(name) > LONGEST_NAME or not name.isprintable() or name.startswith(ERASED):
             raise ValueError(NO_ID)
         day = self.days.get(used_at) or self._day(used_at)
         return Use(name is not subscription, name, day)
@@ -181,11 +184,15 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """Takes in usage for products; `seen` is worth keeping as long as the process lives."""
+    """Takes in usage for products; `seen` is worth keeping as long as the process lives.
+
+    By the keys of `links` it knows who was erased.
+    """
 
     database: Database
     clock: Clock
     seen: Seen = field(default_factory=Seen)
+    links: Links | None = None
 
     def record(self, product_key: str, told: Told, actor: str) -> Taken:
         """Fold a batch into the last days of use, and end the rounds of those who came back."""
@@ -195,7 +202,7 @@ class Intake:
             settled = _still_settled(connection, product.id, self.seen, told.subscriptions)
             rest = _without(told, settled)
             now = self.clock.now()
-            taken, stored = _record_in(connection, product, rest, actor, now)
+            taken, stored = _record_in(connection, product, rest, actor, now, self.links)
             return product.id, _with_unchanged(taken, len(settled)), stored
 
         product_id, taken, stored = self.database.retrying(work)
@@ -280,14 +287,19 @@ def _with_unchanged(taken: Taken, more: int) -> Taken:
     return replace(taken, unchanged=taken.unchanged + more) if more else taken
 
 
-def _record_in(
-    connection: Connection, product: Product, told: Told, actor: str, now: datetime
+def _record_in(  # noqa: PLR0913, PLR0917 - what a transaction is about
+    connection: Connection,
+    product: Product,
+    told: Told,
+    actor: str,
+    now: datetime,
+    links: Links | None,
 ) -> tuple[Taken, Mapping[str, date]]:
     """Record a batch; give what became of it, and the least day now stored of each known name."""
     if not told.subscriptions and not told.customers:
         return Taken(0, 0, 0), {}
     moved = using.fold_by_name(connection, product.id, told.subscriptions)
-    rest = _Rest.of(connection, product, told, moved)
+    rest = _Rest.of(connection, product, told, moved, links)
     changed = {*moved.values(), *population.fold_usage(connection, rest.days)}
     returning = population.in_a_round(connection, sorted(changed)) if changed else []
     if returning:
@@ -310,11 +322,16 @@ class _Rest:
 
     @classmethod
     def of(
-        cls, connection: Connection, product: Product, told: Told, moved: Mapping[str, int]
+        cls,
+        connection: Connection,
+        product: Product,
+        told: Told,
+        moved: Mapping[str, int],
+        links: Links | None,
     ) -> "_Rest":
         """Sort out who is known, and remember the use of who is not."""
         left = {name: day for name, day in told.subscriptions.items() if name not in moved}
-        ids, strangers, refused = _known(connection, product, left)
+        ids, strangers, refused = _known(connection, product, left, links)
         days = {ids[name]: left[name] for name in ids}
         owners = population.resolve_customers(connection, product.id, list(told.customers))
         for customer, sid in owners:
@@ -330,7 +347,7 @@ class _Rest:
 
 
 def _known(
-    connection: Connection, product: Product, days: Mapping[str, date]
+    connection: Connection, product: Product, days: Mapping[str, date], links: Links | None
 ) -> tuple[dict[str, int], dict[str, date], set[str]]:
     """Give the ids of names that are known, the days of those that are not, and refused names."""
     if not days:
@@ -343,5 +360,7 @@ def _known(
         population.hold_unknown(connection, product.id)
         ids |= population.resolve(connection, product.id, list(missing))
         missing = {name: day for name, day in missing.items() if name not in ids}
-        population.remember_unknown(connection, product.id, missing)
+        erased = tombstones.erased_on(connection, links, product.id, list(missing))
+        remembered = {name: day for name, day in missing.items() if name not in erased}
+        population.remember_unknown(connection, product.id, remembered)
     return ids, missing, refused

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from app.clock import Clock
 from app.errors import Refused
+from app.links import Links
 from app.reconciling import LEASE, UNCONNECTED, Comparing, Looking, Seen, as_of
 from app.refunding import CANNOT, Ledger
 from app.rows import Facts
@@ -53,6 +54,7 @@ class Books:
     clock: Clock
     connector: Callable[[str], Connector]
     lease: timedelta = LEASE
+    links: Links | None = None
     after_step: Callable[[str], None] = lambda _: None
     """Called between any two steps, by what was just done: where a test may end a worker."""
     looking: Looking = field(init=False)
@@ -61,8 +63,8 @@ class Books:
 
     def __post_init__(self) -> None:
         """Put together what writes."""
-        self.looking = Looking(self.database, self.clock, self.lease)
-        self.comparing = Comparing(self.database, self.clock, self.lease)
+        self.looking = Looking(self.database, self.clock, self.lease, self.links)
+        self.comparing = Comparing(self.database, self.clock, self.lease, self.links)
         self.ledger = Ledger(self.database, self.clock, self.lease)
 
     def work(self, job: str, product_key: str, go_on: GoOn) -> tuple[int, bool]:

@@ -18,9 +18,10 @@ from app import log
 from app.clock import Clock
 from app.lifecycle.case import Lane
 from app.runs import Runs
+from app.sealing import Sealer
 from app.store import running
 from app.store.database import Database
-from app.store.running import BOOKS, EVERYTHING, JOBS, POLICY, SWEEP, UNDO, WEBHOOKS, Run
+from app.store.running import BOOKS, EVERYTHING, JOBS, POLICY, SEAL, SWEEP, UNDO, WEBHOOKS, Run
 from app.versions.planning import Planner
 from jobs.billing import Books
 from jobs.broker import QUEUE
@@ -104,8 +105,10 @@ class Crew:
         if job == UNDO:
             undone = Runs(self.database, self.clock).undo(key, lambda: self._go_on(until))
             return (*undone, 0, None)
-        if job == WEBHOOKS:
-            return (*self.hooks.work(key, lambda: self._go_on(until)), 0, None)
+        if job in {SEAL, WEBHOOKS}:
+            seal, tell = Sealer(self.database, self.clock).seal, partial(self.hooks.work, key)
+            go_on = partial(self._go_on, until)
+            return (*(seal(go_on) if job == SEAL else tell(go_on)), 0, None)
         if job in BOOKS:
             return (*self._keep_books(job, key, until), 0, None)
         worker = self._worker()

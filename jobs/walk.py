@@ -7,6 +7,7 @@ from datetime import datetime
 
 from app.clock import Clock
 from app.runs import Runs
+from app.sealing import Sealer
 from app.store import due, products, running, testclock
 from app.store.database import Database
 from app.store.running import BOOKS
@@ -39,6 +40,7 @@ class Walker:
             delivered = self.worker.until_idle() + self._tell() + self._keep_books()
             total += swept + delivered
             if not swept.total() and not delivered.total():
+                Sealer(self.database, self.clock).seal()
                 return total
 
     def _obey(self) -> None:

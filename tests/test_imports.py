@@ -55,10 +55,14 @@ LAYERS = (
         "app.forecast",
         "app.versions",
         "app.runs",
+        "app.sealing",
+        "app.ledger",
+        "app.restoring",
     },
     {"app.store", "app.world"},
     {
         "app.links",
+        "app.certificates",
         "app.signing",
         "app.settings",
         "app.clock",
@@ -95,6 +99,8 @@ NEIGHBOURS = {
     ("app.versions", "app.mirror"),
     ("app.runs", "app.engine"),
     ("app.runs", "app.guards"),
+    ("app.restoring", "app.guards"),
+    ("app.restoring", "app.ledger"),
 }
 # Below, and strangers all the same.
 STRANGERS = {("jobs", "app.web")} | {(room, "email_templates") for room in RANK}

@@ -45,6 +45,9 @@ PLACES = {
     "subject": "explaining",
     "funnel": "looking",
     "outbox": "looking",
+    "audit": "auditing",
+    "certificate": "certifying",
+    "restore-check": "restored",
     "doctor": "doctor",
 }
 """Where each command is found: in the COMMANDS of a file beside this one."""

@@ -8,7 +8,17 @@ import redis
 
 from app.cli.installation import Installation
 from app.errors import Refused
-from app.store import looks, readiness, reconciliation, refunds, reviews, running
+from app.restoring import WORDS, find, mend_of
+from app.store import (
+    looks,
+    measuring,
+    readiness,
+    reconciliation,
+    refunds,
+    reviews,
+    running,
+    sealing,
+)
 from app.store.database import cursor
 
 MOST_SKEW = timedelta(seconds=30)
@@ -17,6 +27,7 @@ COMPARED_WITHIN = timedelta(days=2)
 LOOKED_AT_WITHIN = timedelta(days=1)
 ERASED_SOON = timedelta(days=7)
 """So long before a request to erase is due, the doctor warns."""
+SEALED_WITHIN = timedelta(minutes=15)
 PATIENCE = 2
 START = "run `reconfirm up`, or `reconfirm scheduler` and `reconfirm worker`"
 
@@ -48,6 +59,8 @@ def checkup(parts: Installation) -> Iterator[Finding]:
     )
     yield checked("clocks", lambda: _clocks(parts), "let both machines keep time by NTP")
     yield checked("scheduler", lambda: _scheduler(parts), START)
+    yield checked("backup", lambda: _backup(parts), mend_of(parts.settings.erasure_ledger))
+    yield checked("seals", lambda: _seals(parts), START)
     yield checked(
         "books",
         lambda: _books(parts),
@@ -68,6 +81,33 @@ def checkup(parts: Installation) -> Iterator[Finding]:
         lambda: _erasures(parts),
         "erase what `reconfirm review list PRODUCT` names, then `reconfirm review done`",
     )
+
+
+def _backup(parts: Installation) -> str:
+    """Say whether this is the database that it says it is, and level with the ledger."""
+    path = parts.settings.erasure_ledger
+    with parts.database.transaction() as connection:
+        found = find(connection, path)
+    if found.why is not None:
+        raise Refused(WORDS[found.why], mend_of(path))
+    if found.file is None:
+        return "not restored, as far as can be told without a ledger of erasures"
+    return f"not restored; the ledger of erasures has {found.file:,} entries"
+
+
+def _seals(parts: Installation) -> str:
+    """Say when the history was last sealed, and whether anything has waited for it too long."""
+    with parts.database.transaction() as connection:
+        at = sealing.progress(connection).at
+        waiting = measuring.unsealed(connection)
+    if at is None:
+        return "nothing was sealed yet" if waiting else "nothing to seal yet"
+    says = f"last sealed {at:%Y-%m-%d %H:%M} UTC"
+    if waiting and parts.settings.clock == "system":
+        age = parts.clock.now() - waiting[0][0]
+        if age > SEALED_WITHIN:
+            raise Refused(f"{says}, and a line of {waiting[0][0]:%Y-%m-%d %H:%M} waits since")
+    return says
 
 
 def _redis(parts: Installation) -> str:

@@ -8,6 +8,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from app.cli.actor import json_option
 from app.cli.installation import Installation, installed, print_json
+from app.cli.serving import serving
 from app.errors import Refused
 from app.policy import Period
 from app.store import testclock
@@ -62,7 +63,7 @@ def advance(period: str, as_json: bool) -> None:
         how_long = Period.parse(period)
     except ValueError:
         raise click.BadParameter(f"{period!r} is no ISO 8601 duration, such as P30D") from None
-    with installed() as parts:
+    with serving() as parts:
         _require_test(parts)
         start = parts.clock.now()
         until = datetime.combine(how_long.after(start.date()), start.timetz())

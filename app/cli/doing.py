@@ -6,7 +6,8 @@ from typing import Any
 import click
 
 from app.cli.actor import actor_option, json_option
-from app.cli.installation import Installation, installed, print_json, product_of, say
+from app.cli.installation import Installation, print_json, product_of, say
+from app.cli.serving import serving
 from app.engine.sweep import Pass
 from app.errors import Refused
 from app.store import population, products
@@ -29,7 +30,7 @@ WORDS = {
 @actor_option
 def sweep_(product_key: str | None, dry_run: bool, as_json: bool, actor: str) -> None:
     """Find who is due and queue what follows: one pass now."""
-    with installed() as parts:
+    with serving() as parts:
         if product_key:
             product_of(parts, product_key)
         passes = sweep(
@@ -83,7 +84,7 @@ def _print_pass(found: dict[str, Any], *, dry_run: bool) -> None:
 @json_option
 def deliver(until_idle: bool, as_json: bool) -> None:
     """Work off the outbox in the foreground."""
-    with installed() as parts, parts.worker() as worker:
+    with serving() as parts, parts.worker() as worker:
         total = worker.until_idle() if until_idle else worker.once()
         while until_idle and worker.waited_for_a_lease():
             total += worker.until_idle()

@@ -27,6 +27,10 @@ from app.usage import NO_ID, Reader, Told, Use, told_through
 Row = Mapping[str, str]
 SUBSCRIPTIONS_A_BATCH = 1000
 USAGE_A_BATCH = 10_000
+ERASED = (
+    "the data of this subscription was erased: it is taken in again only as a new one, which"
+    " started after that day"
+)
 USAGE_COLUMNS = ("subscription", "customer", "used_at")
 
 
@@ -72,16 +76,22 @@ def subscriptions(
             file, rows.REQUIRED, rows.OPTIONAL, rejects, ignore_extra=ignore_extra
         ) as lines:
             seen: set[str] = set()
+            lines_of: dict[str, int] = {}
 
             def fact(row: Row) -> Any:
                 facts = rows.read(row, told_at)
                 if facts.external_id in seen:
                     raise ValueError(f"id {facts.external_id[:40]!r} stands in the file twice")
                 seen.add(facts.external_id)
+                lines_of[facts.external_id] = lines.number
                 return facts
 
             for batch in lines.batches(fact, SUBSCRIPTIONS_A_BATCH):
-                lines.counts += mirror.bring(product_key, batch, actor)
+                brought = mirror.bring(product_key, batch, actor)
+                lines.counts += brought
+                for name in brought.erased:
+                    lines.rejects.add(lines_of[name], ERASED, {"id": name})
+                lines_of.clear()
             stale = lines.counts["stale"]
             lines.counts["unchanged"] += stale
             report(lines, as_json=as_json)
@@ -189,12 +199,14 @@ class Lines:
     rejects: "Rejects"
     position: Callable[[], None]
     counts: Counter[str] = field(default_factory=Counter)
+    number: int = 0
 
     def batches(self, read: Callable[[Row], Any], size: int) -> Iterator[list[Any]]:
         """Read rows in batches; one that cannot be read goes to the rejects with its reason."""
         batch: list[Any] = []
         for number, row in self.rows:
             self.counts["read"] += 1
+            self.number = number
             try:
                 if None in row or None in row.values():
                     raise ValueError("the line has not as many fields as the first one")  # noqa: TRY301
@@ -351,7 +363,10 @@ REPORTED = ("read", "applied", "unchanged", "unknown", "rejected")
 def report(lines: Lines, *, as_json: bool) -> None:
     """Print what became of the lines."""
     counts: dict[str, Any] = {name: lines.counts[name] for name in REPORTED}
-    where = str(lines.rejects.path) if lines.counts["rejected"] else None
+    if lines.counts["erased"]:
+        counts["erased"] = lines.counts["erased"]
+    refused = lines.counts["rejected"] + lines.counts["erased"]
+    where = str(lines.rejects.path) if refused else None
     if as_json:
         print_json(counts | {"rejects": where})
     else:

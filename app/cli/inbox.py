@@ -90,7 +90,7 @@ def replay(number: int | None, product_key: str | None, as_json: bool) -> None:
     if (number is None) == (product_key is None):
         raise click.UsageError("name a message, or --failed and a product")
     with installed() as parts:
-        taking = Inbox(parts.database, parts.clock)
+        taking = Inbox(parts.database, parts.clock, links=parts.links)
         if number is not None:
             _replay_one(taking, number, as_json=as_json)
         elif product_key is not None:

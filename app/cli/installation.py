@@ -130,11 +130,11 @@ class Installation:
     @property
     def intake(self) -> Intake:
         """The intake of usage."""
-        return Intake(self.database, self.clock)
+        return Intake(self.database, self.clock, links=self.links)
 
     def mirror(self, billing: str) -> Mirror:
         """Give the intake of facts for a product's billing system."""
-        return mirror_of(billing, self.database, self.clock)
+        return mirror_of(billing, self.database, self.clock, self.links)
 
     @contextmanager
     def worker(self, breaker: Breaker[str] | None = None) -> Iterator[Worker]:
@@ -160,7 +160,7 @@ class Installation:
     def books(self) -> Books:
         """What keeps our books and billing's the same; one serves every thread of a process."""
         lease = reconciling.LEASE if self.settings.clock == "system" else LEASE_IN_TESTS
-        return Books(self.database, self.clock, self.connector, lease)
+        return Books(self.database, self.clock, self.connector, lease, self.links)
 
     @property
     def hooks(self) -> Hooks:

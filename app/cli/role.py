@@ -11,7 +11,8 @@ import click
 import redis
 
 from app import log
-from app.cli.installation import Installation, installed
+from app.cli.installation import Installation
+from app.cli.serving import serving
 
 PATIENCE = 2
 SAY = log.logger("role")
@@ -43,7 +44,7 @@ def until_told() -> Iterator[Event]:
 @contextmanager
 def role(name: str, *, is_attached: bool) -> Iterator[tuple[Installation, Event]]:
     """Give an installation to a role, which ends when it is told to, or its starter is gone."""
-    with until_told() as stopping, installed() as parts:
+    with until_told() as stopping, serving() as parts:
         log.begin(parts.settings.log_level)
         if is_attached:
             _end_with_the_starter()

@@ -50,7 +50,7 @@ def look_after(parts: Installation) -> None:
 
 def tidy(parts: Installation) -> None:
     """Try again what the inbox could not apply, fold counts, and forget what is kept no longer."""
-    inbox = Inbox(parts.database, parts.clock, parts.kept_for)
+    inbox = Inbox(parts.database, parts.clock, parts.kept_for, parts.links)
     with parts.database.transaction() as connection:
         keys = products.keys(connection)
     counts = Keeper(parts.database, parts.clock)

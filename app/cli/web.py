@@ -35,6 +35,8 @@ def web(is_attached: bool) -> None:
             redis_url=parts.redis_url(),
             mailbox=parts.mailbox,
             console=access(parts.settings),
+            erasure_ledger=parts.settings.erasure_ledger,
+            certificate_keys=[key.get_secret_value() for key in parts.settings.secret_keys],
         )
         serve(app, parts.settings.bind, stopping)
 

@@ -14,7 +14,7 @@ seen.py     what a person has acknowledged of all that
 """
 
 from app.guards.ability import check_billing, check_policy, follows, impossible, mend_of
-from app.guards.brake import BY_HAND, CAUSES, braked, in_words, lift, trip
+from app.guards.brake import BY_HAND, CAUSES, RESTORED, braked, in_words, lift, trip
 from app.guards.crowd import EXACT, Crowd, crowd_in_question, most_at_once, stop_crowd, wants_list
 from app.guards.feeds import check_feeds, horizon, is_stale, told_until
 from app.guards.ladder import Ladder, RampStands, Rung, ladder
@@ -36,6 +36,7 @@ __all__ = [
     "BY_HAND",
     "CAUSES",
     "EXACT",
+    "RESTORED",
     "UNLIMITED",
     "Allowance",
     "Crowd",

@@ -12,6 +12,7 @@ from app.store.products import Brake, Product
 STALE_FEED = "stale_feed"
 BILLING_CANNOT = "billing_cannot"
 BY_HAND = "by_hand"
+RESTORED = "restored"
 GUARD = "guard"
 
 
@@ -61,6 +62,11 @@ _WORDS = {
         "the policy in force promises what the billing system can no longer do",
         "activate a policy with on_no_answer: cancel_at_period_end or nothing, or say that it can: "
         + _CAN,
+    ),
+    RESTORED: (
+        "the database was restored from a backup, and what has happened since is missing",
+        "import the use since then and compare with billing (`reconfirm reconcile run {product}`),"
+        " look at what is parked (`reconfirm outbox list {product}`); then " + _LIFT,
     ),
     NEWLY_DUE: (
         "more people have come due at once than the policy allows in a day",

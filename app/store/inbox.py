@@ -20,7 +20,10 @@ MOST_TRIES = 13
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message as it is kept: what it says of itself, and what it came to."""
+    """One message as it is kept: what it says of itself, and what it came to.
+
+    `about` is the one subscription that it names, by the id billing gave it.
+    """
 
     source: str
     message_id: str
@@ -30,6 +33,7 @@ class Message:
     state: str
     reason: str | None
     body: bytes | None
+    about: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,26 +77,31 @@ def insert(connection: Connection, product_id: int, message: Message) -> int | N
     tried = message.state == "failed"
     run.execute(
         """insert into inbox as i (product_id, source, message_id, type, event_at, received_at,
-             state, reason, tries, body)
-           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+             state, reason, tries, body, subscription_id)
+           values (%(product)s, %(source)s, %(message)s, %(type)s, %(event_at)s, %(received_at)s,
+             %(state)s, %(reason)s, %(tried)s, %(body)s,
+             (select id from subscription
+              where product_id = %(product)s and external_id = %(about)s))
            on conflict (product_id, source, message_id) do update
            set type = excluded.type, event_at = excluded.event_at, state = excluded.state,
              received_at = excluded.received_at, reason = excluded.reason, body = excluded.body,
+             subscription_id = excluded.subscription_id,
              tries = least(i.tries + excluded.tries, 1000)
            where i.state in ('failed', 'unreadable')
            returning id""",
-        (
-            product_id,
-            message.source,
-            message.message_id,
-            message.kind,
-            message.event_at,
-            message.received_at,
-            message.state,
-            message.reason,
-            int(tried),
-            message.body,
-        ),
+        {
+            "product": product_id,
+            "source": message.source,
+            "message": message.message_id,
+            "type": message.kind,
+            "event_at": message.event_at,
+            "received_at": message.received_at,
+            "state": message.state,
+            "reason": message.reason,
+            "tried": int(tried),
+            "body": message.body,
+            "about": message.about,
+        },
     )
     row = run.fetchone()
     return int(row[0]) if row else None
@@ -101,6 +110,14 @@ def insert(connection: Connection, product_id: int, message: Message) -> int | N
 def note(connection: Connection, number: int, state: str) -> None:
     """Note that a message has come to something else than was expected of it."""
     cursor(connection).execute("update inbox set state = %s where id = %s", (state, number))
+
+
+def note_erased(connection: Connection, number: int, reason: str) -> None:
+    """Note that a message is about somebody who was erased: nothing of what it says is kept."""
+    cursor(connection).execute(
+        "update inbox set state = 'ignored', reason = %s, body = null where id = %s",
+        (reason, number),
+    )
 
 
 def note_failure(connection: Connection, number: int, reason: str | None) -> None:

@@ -35,12 +35,13 @@ def want(
     subscriptions: Sequence[str],
     customers: Sequence[str],
     wall: datetime,
-) -> None:
-    """Have subscriptions read back, and all that we know of these customers.
+) -> int:
+    """Have subscriptions read back, and all that we know of these customers; give how many.
 
     One that waits for a person is tried again: what was wrong may have been mended.
     """
-    cursor(connection).execute(
+    run = cursor(connection)
+    run.execute(
         """insert into look as l (product_id, external_id, wanted_at, not_before, hints, tries)
            select %(product)s, id, %(at)s, %(at)s, 1, 0 from (
              select unnest(%(ids)s::text[]) as id
@@ -57,6 +58,7 @@ def want(
             "customers": list(customers),
         },
     )
+    return run.rowcount
 
 
 def claim(

@@ -31,6 +31,15 @@ def stages(connection: Connection) -> Rows:
     )
 
 
+def unsealed(connection: Connection) -> Rows:
+    """Give when the first line of history was written that is not sealed yet, if there is one."""
+    return _rows(
+        connection,
+        """select at from history
+           where id > coalesce((select upto from sealing), 0) order by id limit 1""",
+    )
+
+
 def outbox_pending(connection: Connection) -> Rows:
     """Count effects that wait, and the oldest moment: (product, lane, many, not_before)."""
     return _rows(

@@ -20,6 +20,7 @@ class Known:
     status: str
     told: bytes
     told_at: datetime | None
+    started_on: date
 
 
 _SUBSCRIPTION = (
@@ -44,7 +45,7 @@ def known(connection: Connection, product_id: int, external_ids: Sequence[str]) 
     """Lock the subscriptions there are, and give what was told of each."""
     run = cursor(connection)
     run.execute(
-        """select external_id, id, status, told, told_at from subscription
+        """select external_id, id, status, told, told_at, started_on from subscription
            where product_id = %s and external_id = any(%s) order by id for update""",
         (product_id, list(external_ids)),
     )

@@ -24,9 +24,11 @@ POLICY = "policy"
 """What follows from versions of a policy: putting one in force at its time, and planning anew."""
 UNDO = "undo"
 """Taking back a run, as somebody wants it."""
+SEAL = "seal"
+"""Sealing the history of all products: called for at one of them, once a minute."""
 BOOKS = (LOOK, RECONCILE, REFUND)
 """The jobs that keep our books and billing's the same."""
-JOBS = (POLICY, UNDO, SWEEP, str(Lane.BILLING), str(Lane.NOTICE), WEBHOOKS, *BOOKS)
+JOBS = (POLICY, UNDO, SWEEP, str(Lane.BILLING), str(Lane.NOTICE), WEBHOOKS, *BOOKS, SEAL)
 EVERYTHING = "everything"
 """All jobs of a product, one after the other, until none finds anything to do."""
 
@@ -112,6 +114,7 @@ class Due:
     reconcile: int
     refund: int
     undo: int
+    seal: int
     claimed: int
     forsaken: int
 
@@ -126,7 +129,7 @@ class Due:
                 return self.notice
             case "webhooks":
                 return self.webhooks
-            case "policy" | "look" | "reconcile" | "refund" | "undo":
+            case "policy" | "look" | "reconcile" | "refund" | "undo" | "seal":
                 return int(getattr(self, job))
             case _:
                 return 0
@@ -169,6 +172,10 @@ _DUE = f"""
           and (d.lease_until is null or d.lease_until < %(wall)s) limit {MANY}) x) as refund,
       (select count(*) from run_undo u
         where u.product_id = p.id and u.ended_at is null) as undo,
+      (p.id = (select min(id) from product)
+        and (select max(id) from history) > coalesce((select upto from sealing), 0)
+        and coalesce((select at from sealing), '-infinity')
+          <= %(wall)s - interval '1 minute')::int as seal,
       (select count(*) from outbox o where o.state = 'claimed' and o.product_id = p.id)
         + (select count(*) from webhook w where w.state = 'claimed' and w.product_id = p.id)
         + (select count(*) from look l where l.state = 'claimed' and l.product_id = p.id)

@@ -4,6 +4,7 @@
 plain page, and nothing that went wrong is logged with an address of a page, which holds a token.
 """
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -24,6 +25,7 @@ from app.web.answers import Answers
 from app.web.api import Api
 from app.web.api.keys import Keys
 from app.web.api.limits import Limits
+from app.web.certificates import Certificates
 from app.web.console import Access, Console
 from app.web.console.showing import STYLE as CONSOLE_STYLE
 from app.web.inbound import Inbound, Mailers
@@ -56,13 +58,16 @@ def create_app(  # noqa: PLR0913 - everything the parts need
     limited: bool | Limits = True,
     mailbox: Path | None = None,
     console: Access | None = None,
+    erasure_ledger: Path | None = None,
+    certificate_keys: Sequence[str] = (),
 ) -> Flask:
     """Make the web application; `base_url` is the address that people reach it at.
 
     `metrics_token` opens /metrics to other machines; `redis_url` is what /readyz asks as well;
     not `limited`, a key may call as often as it likes: for measuring only. `mailbox` is the Maildir
     that /mailbox shows: for test mode only, since it asks for no sign-in. `console` says how people
-    get in to /console/; None leaves it out.
+    get in to /console/; None leaves it out. `erasure_ledger` is the file that /readyz compares the
+    database with; `certificate_keys` are the secret keys that certificates are signed with.
     """
     app = Flask("app.web", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
@@ -74,6 +79,7 @@ def create_app(  # noqa: PLR0913 - everything the parts need
     base = urlsplit(base_url)
     app.register_blueprint(Answers(database, clock, links, base.path.rstrip("/")).blueprint())
     app.register_blueprint(Policies(database, clock, base.path.rstrip("/")).blueprint())
+    app.register_blueprint(Certificates(database, certificate_keys).blueprint())
     if mailbox is not None:
         styles = f"{digest(STYLE)} {digest(mailboxes.STYLE)}"
         shown = Mailbox(mailbox, database, links, base.path.rstrip("/"), styles)
@@ -84,12 +90,13 @@ def create_app(  # noqa: PLR0913 - everything the parts need
         styles = digest(CONSOLE_STYLE)
         shown_to_teams = Console(database, clock, links, base_url, console, styles)
         app.register_blueprint(shown_to_teams.blueprint())
-    inbox = Inbox(database, clock)
+    inbox = Inbox(database, clock, links=links)
     app.register_blueprint(Inbound(inbox).blueprint())
     returns = Returns(database, clock, links)
     app.register_blueprint(Mailers(returns, inbox, Keys(database)).blueprint())
     limits = Limits() if limited is True else limited or None
-    Api(database, clock, links, base_url, metrics_token, redis_url, limits).register(app)
+    api = Api(database, clock, links, base_url, metrics_token, redis_url, limits, erasure_ledger)
+    api.register(app)
     app.add_url_rule("/healthz", view_func=healthz)
     app.add_url_rule("/robots.txt", view_func=robots)
     app.register_error_handler(HTTPException, refused)

@@ -73,6 +73,8 @@ def _service(given: Settings) -> Iterator[Installation]:
         if server.joined:
             raise Refused("a demo runs already in this folder", "end it, or set RECONFIRM_DATA_DIR")
         shutil.rmtree(given.data_dir / "mail", ignore_errors=True)
+        if given.erasure_ledger is not None:
+            given.erasure_ledger.unlink(missing_ok=True)  # of the demo before, as its database is
         database = Database(server.database(DATABASE))
         stack.callback(database.close)
         empty(database)

@@ -61,6 +61,13 @@ from app.store.tables.products import (
     run,
     run_undo,
 )
+from app.store.tables.proof import (
+    installation,
+    ledger,
+    seal,
+    sealed,
+    sealing,
+)
 from app.store.tables.sandbox import (
     sandbox_account,
     sandbox_act,
@@ -117,8 +124,10 @@ __all__ = [
     "history",
     "hold",
     "inbox",
+    "installation",
     "job_run",
     "leader",
+    "ledger",
     "look",
     "manifest",
     "manifest_approval",
@@ -142,6 +151,9 @@ __all__ = [
     "sandbox_account",
     "sandbox_act",
     "sandbox_charge",
+    "seal",
+    "sealed",
+    "sealing",
     "subscription",
     "suppression",
     "target",

@@ -245,18 +245,20 @@ receipt = Table(
     Index("receipt_parked_idx", "product_id", postgresql_where=text("state = 'parked'")),
 )
 
-# Who was erased is not brought back: known by a keyed hash of what billing called them.
+# Who was erased is not brought back: known by a keyed hash of what billing called them. Who has
+# subscribed anew under the same id, and was erased again, has two.
 tombstone = Table(
     "tombstone",
     metadata,
     of_product(primary_key=True),
     Column("mark", LargeBinary, primary_key=True),
-    Column("subscription_id", BigInteger, nullable=False),
+    Column("subscription_id", BigInteger, primary_key=True, autoincrement=False),
     Column("erased_at", Moment, nullable=False),
     Index("tombstone_subscription_idx", "subscription_id"),
 )
 
-# What is to be kept all the same, for as long as its clock says; read by a role of its own only.
+# What is to be kept all the same, for as long as its clock says. Anybody of ours may add to it, and
+# only the role `reconfirm_archivist` may read it (migration 0015).
 archive = Table(
     "archive",
     metadata,

@@ -182,10 +182,6 @@ history = Table(
     Column("why", Text, nullable=False),
     Column("version", Integer),
     Column("actor", Text, nullable=False),
-    # Filled by the sealer that chains a product's entries afterwards, in batches.
-    Column("sealed_no", BigInteger),
-    Column("previous_hash", LargeBinary),
-    Column("hash", LargeBinary),
     Index("history_subscription_idx", "subscription_id", "id"),
 )
 

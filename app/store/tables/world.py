@@ -179,6 +179,8 @@ inbox = Table(
     Column("reason", Text),
     Column("tries", SmallInteger, nullable=False, server_default="0"),
     Column("body", LargeBinary),
+    # Whom it is about, where it names one subscription that was known when it came.
+    Column("subscription_id", BigInteger),
     UniqueConstraint("product_id", "source", "message_id"),
     CheckConstraint(
         "state in ('applied', 'stale', 'ignored', 'unreadable', 'failed')", name="state"
@@ -190,6 +192,18 @@ inbox = Table(
         postgresql_where=text("state in ('unreadable', 'failed')"),
     ),
     Index("inbox_received_idx", "received_at", postgresql_where=text("body is not null")),
+    Index(
+        "inbox_subscription_idx",
+        "subscription_id",
+        postgresql_where=text("subscription_id is not null"),
+    ),
+    # What has to be read to find out whom it names, when somebody is erased.
+    Index(
+        "inbox_unbound_idx",
+        "product_id",
+        "id",
+        postgresql_where=text("body is not null and subscription_id is null"),
+    ),
 )
 
 endpoint = Table(
@@ -253,6 +267,7 @@ webhook = Table(
         postgresql_where=text("state in ('pending', 'claimed')"),
     ),
     Index("webhook_done_idx", "done_at", postgresql_where=text("done_at is not null")),
+    Index("webhook_subscription_idx", "subscription_id"),
 )
 
 webhook_try = Table(

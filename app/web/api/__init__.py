@@ -19,6 +19,7 @@ health.py         /readyz; metrics.py /metrics
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Flask, Response
@@ -61,6 +62,7 @@ class Api:
     metrics_token: str | None = None
     redis_url: str | None = None
     limits: Limits | None = None
+    erasure_ledger: Path | None = None
 
     def register(self, app: Flask) -> None:
         """Put the API's routes on an application."""
@@ -71,14 +73,14 @@ class Api:
             app.register_error_handler(RateLimitExceeded, _slow_down)
         calls.before_request(Keys(self.database).check)
         app.register_blueprint(calls)
-        ready = Readiness(self.database, self.clock, self.redis_url)
+        ready = Readiness(self.database, self.clock, self.redis_url, self.erasure_ledger)
         app.add_url_rule("/readyz", view_func=ready.readyz)
         register_docs(app, self.base_url, urlsplit(self.base_url).path.rstrip("/"))
 
     def _calls(self) -> Blueprint:
         routes = Blueprint("api", __name__, url_prefix=ROOT)
         one = "/subscriptions/<subscription>"
-        usage = UsageCalls(Intake(self.database, self.clock))
+        usage = UsageCalls(Intake(self.database, self.clock, links=self.links))
         routes.add_url_rule("/usage", "usage", usage.take, methods=["POST"])
         routes.add_url_rule(
             "/usage/cloudevents", "cloudevents", CloudEventCalls(usage).take, methods=["POST"]

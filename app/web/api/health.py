@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import redis
 from flask.typing import ResponseReturnValue
 
 from app.clock import Clock
 from app.errors import Refused
+from app.restoring import find
 from app.store import migrate, readiness
 from app.store.database import Database
 from app.web.api.bodies import answer
@@ -26,6 +28,7 @@ class Readiness:
     database: Database
     clock: Clock
     redis_url: str | None
+    erasure_ledger: Path | None = None
 
     def readyz(self) -> ResponseReturnValue:
         """Say that this process may be sent work, or name everything that keeps it from that."""
@@ -34,7 +37,7 @@ class Readiness:
             checks["redis"] = self._redis
         failing = [name for name, check in checks.items() if not _well(check)]
         if "database" not in failing:
-            later = {"schema": self._schema, "clock": self._clock}
+            later = {"schema": self._schema, "clock": self._clock, "backup": self._backup}
             failing += [name for name, check in later.items() if not _well(check)]
         if failing:
             why = f"This fails: {', '.join(failing)}. `reconfirm doctor` says more."
@@ -47,6 +50,11 @@ class Readiness:
 
     def _schema(self) -> None:
         migrate.require_newest(self.database)
+
+    def _backup(self) -> None:
+        with self.database.transaction() as connection:
+            if find(connection, self.erasure_ledger).why is not None:
+                raise Refused("restored from a backup")
 
     def _clock(self) -> None:
         with self.database.transaction() as connection:

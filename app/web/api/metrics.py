@@ -125,6 +125,12 @@ class Stock(Collector):
             "reconfirm_leader_age_seconds", "How long ago a leader was seen.", (), self._leader
         )
         yield Figure(
+            "reconfirm_unsealed_age_seconds",
+            "How long the oldest line of history has been without a seal.",
+            (),
+            self._unsealed,
+        )
+        yield Figure(
             "reconfirm_pulse_today",
             "What happened today (UTC), as the guards count it.",
             ("product", "what"),
@@ -173,6 +179,10 @@ class Stock(Collector):
     def _leader(self, connection: Connection) -> Iterator[Sample]:
         for (seen_at,) in measuring.leader(connection):
             yield (), _age(self.clock.wall(), seen_at)
+
+    def _unsealed(self, connection: Connection) -> Iterator[Sample]:
+        now, found = self.clock.now(), measuring.unsealed(connection)
+        yield (), max(0.0, _age(now, found[0][0])) if found else 0.0
 
     def _pulse(self, connection: Connection) -> Iterator[Sample]:
         today = self.clock.now().astimezone(UTC).date()

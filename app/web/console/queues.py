@@ -90,7 +90,7 @@ class Queues:
                 raise NotFound
             line = HistoryWrite(None, None, "message_replayed", "by_hand", None)
             cases.insert_history(connection, row.id, now, actor, [line])
-        reply = Inbox(self.database, self.clock).replay(number, waiting=True)
+        reply = Inbox(self.database, self.clock, links=self.links).replay(number, waiting=True)
         done = "not_replayed" if reply.result in WAITING else "replayed"
         return self._back(product, "inbox", done)
 

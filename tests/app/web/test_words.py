@@ -52,6 +52,8 @@ DAYS = {
     "started_on",
 }
 MOMENTS = {
+    "erased_at",
+    "erasing_at",
     "act_at",
     "closed_at",
     "decided_at",

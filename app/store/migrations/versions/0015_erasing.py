@@ -9,6 +9,54 @@ down_revision = "0014"
 branch_labels = None
 depends_on = None
 
+# Roles belong to the server: another database, or whoever runs it, may have made it before.
+ROLE = (
+    """do $$ begin
+         create role reconfirm_archivist nologin;
+       exception
+         when duplicate_object or unique_violation then null;
+         when insufficient_privilege then
+           if not exists (select from pg_roles where rolname = 'reconfirm_archivist') then
+             raise exception 'the role reconfirm_archivist is missing; this user may not make it'
+               using hint = 'run as a superuser: create role reconfirm_archivist nologin; then'
+                 ' grant reconfirm_archivist to the owner of the tables, with admin option';
+           end if;
+       end $$""",
+)
+LOCK = (
+    "alter table archive enable row level security",
+    "alter table archive force row level security",
+    "create policy archive_added on archive for insert with check (true)",
+    "create policy archive_kept on archive to reconfirm_archivist using (true)",
+    "grant usage on schema public to reconfirm_archivist",
+    "grant select, delete on archive to reconfirm_archivist",
+    "grant select on product, erasure to reconfirm_archivist",
+)
+# For the time it takes to hand the function over, we are a member of the role, and it may own here.
+EXPIRE = (
+    """create function expire_archive(today date) returns bigint
+       language sql security definer set search_path = pg_catalog, public as $$
+         with gone as (delete from public.archive where keep_until < today returning 1)
+         select count(*) from gone
+       $$""",
+    "revoke execute on function expire_archive(date) from public",
+    "grant execute on function expire_archive(date) to current_user",
+    "grant reconfirm_archivist to current_user",
+    "grant create on schema public to reconfirm_archivist",
+    "alter function expire_archive(date) owner to reconfirm_archivist",
+    "revoke create on schema public from reconfirm_archivist",
+    "revoke reconfirm_archivist from current_user",
+)
+UNLOCK = (
+    "grant reconfirm_archivist to current_user",
+    "drop function expire_archive(date)",
+    "revoke reconfirm_archivist from current_user",
+    "revoke select on product, erasure from reconfirm_archivist",
+    "revoke usage on schema public from reconfirm_archivist",
+    "drop policy archive_kept on archive",
+    "drop policy archive_added on archive",
+)
+
 
 def upgrade() -> None:
     op.create_table(
@@ -192,12 +240,14 @@ def upgrade() -> None:
         "tombstone",
         sa.Column("product_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("mark", sa.LargeBinary(), nullable=False),
-        sa.Column("subscription_id", sa.BigInteger(), nullable=False),
+        sa.Column("subscription_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("erased_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["product_id"], ["product.id"], name=op.f("tombstone_product_id_fkey")
         ),
-        sa.PrimaryKeyConstraint("product_id", "mark", name=op.f("tombstone_pkey")),
+        sa.PrimaryKeyConstraint(
+            "product_id", "mark", "subscription_id", name=op.f("tombstone_pkey")
+        ),
     )
     op.create_index("tombstone_subscription_idx", "tombstone", ["subscription_id"])
     op.create_table(
@@ -292,9 +342,45 @@ def upgrade() -> None:
         ["product_id", "erase_at", "subscription_id"],
         postgresql_where=sa.text("latest and erase_at is not null"),
     )
+    _find_what_names_somebody()
+    _lock_the_archive()
+
+
+def _find_what_names_somebody() -> None:
+    op.add_column("inbox", sa.Column("subscription_id", sa.BigInteger(), nullable=True))
+    op.create_index(
+        "inbox_subscription_idx",
+        "inbox",
+        ["subscription_id"],
+        postgresql_where=sa.text("subscription_id is not null"),
+    )
+    op.create_index(
+        "inbox_unbound_idx",
+        "inbox",
+        ["product_id", "id"],
+        postgresql_where=sa.text("body is not null and subscription_id is null"),
+    )
+    op.create_index("webhook_subscription_idx", "webhook", ["subscription_id"])
+
+
+def _lock_the_archive() -> None:
+    """Let everybody add to the archive, and only a role of its own read it or take from it.
+
+    Owners are held to it too; superusers are held to nothing. What has expired is taken out by a
+    function that runs as that role, so that whoever may call it need not be able to read.
+    """
+    for statement in (*ROLE, *LOCK, *EXPIRE):
+        op.execute(statement)
 
 
 def downgrade() -> None:
+    # The role stays: other databases of the server may have one of the same name.
+    for statement in UNLOCK:
+        op.execute(statement)
+    op.drop_index("webhook_subscription_idx", table_name="webhook")
+    op.drop_index("inbox_unbound_idx", table_name="inbox")
+    op.drop_index("inbox_subscription_idx", table_name="inbox")
+    op.drop_column("inbox", "subscription_id")
     op.drop_index("reconfirmation_wish_idx", table_name="reconfirmation")
     op.drop_index("reconfirmation_erase_idx", table_name="reconfirmation")
     op.drop_column("reconfirmation", "erasing_at")

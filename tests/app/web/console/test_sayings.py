@@ -42,6 +42,7 @@ WHYS = {
     "bounces": "bounced=7 of=90 at_most=5%",
     "complaints": "complained=7 of=90 at_most=0.1%",
     "in_use": "in_use=7 of=90 at_most=10%",
+    guards.RESTORED: "restored_backup",
     guards.BY_HAND: PAUSED["wording_in_doubt"],
 }
 
