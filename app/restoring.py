@@ -19,7 +19,7 @@ from app.clock import Clock
 from app.errors import Refused
 from app.guards import RESTORED, trip
 from app.links import Links
-from app.store import cases, installation, ledger, products
+from app.store import cases, erasures, installation, ledger, products
 from app.store.cases import HistoryWrite
 from app.store.database import Database
 from app.store.installation import Identity, Somebody, Stamp
@@ -301,12 +301,14 @@ class Restorer:
             for each in some
             if each.product in numbers
         ]
+        erasures.take_role(connection)
         installation.entomb(connection, rows)
 
     def _erase_again(self, key: str, somebody: Somebody, no: int, actor: str) -> None:
         """Erase one, without telling anybody: all were told before the backup was restored."""
 
         def work(connection: Connection) -> None:
+            erasures.take_role(connection)
             product, entry = products.load(connection, key), ledger.entry(connection, no)
             if entry is None:
                 raise LookupError(no)

@@ -274,6 +274,11 @@ class Settings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True
         description="postgresql://user:password@host:5432/database (special characters in user"
         " and password percent-encoded), or unset it to run an embedded PostgreSQL",
     )
+    eraser_database_url: Annotated[SecretStr, _secret(_database_url)] | None = Field(
+        default=None,
+        description="postgresql://eraser:password@host:5432/database: the same database for a user"
+        " who was granted reconfirm_eraser; only `reconfirm eraser` needs it",
+    )
     redis_url: Annotated[SecretStr, _secret(_redis_url)] | None = Field(
         default=None,
         description="redis://:password@host:6379/0, rediss://… or unix:///path (special characters"
@@ -369,6 +374,7 @@ class Settings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True
 
 _SECRETS = (
     "database_url",
+    "eraser_database_url",
     "redis_url",
     "secret_keys",
     "smtp_url",

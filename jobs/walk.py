@@ -14,6 +14,7 @@ from app.store.running import BOOKS
 from app.versions.planning import Planner
 from app.world.billing import sandbox
 from jobs.billing import Books
+from jobs.erasing import Erasing
 from jobs.hooks import Hooks
 from jobs.outbox import Worker
 from jobs.sweep import sweep
@@ -28,6 +29,7 @@ class Walker:
     worker: Worker
     hooks: Hooks | None = None
     books: Books | None = None
+    erasing: Erasing | None = None
 
     def settle(self) -> Counter[str]:
         """Do whatever is due at this moment, until nothing is."""
@@ -37,7 +39,8 @@ class Walker:
         while True:
             self._obey()
             swept = sum((each.counts for each in sweep(self.database, self.clock)), Counter[str]())
-            delivered = self.worker.until_idle() + self._tell() + self._keep_books()
+            delivered = self.worker.until_idle() + self._erase() + self._tell()
+            delivered += self._keep_books()
             total += swept + delivered
             if not swept.total() and not delivered.total():
                 Sealer(self.database, self.clock).seal()
@@ -63,6 +66,17 @@ class Walker:
             for key in keys:
                 while done := self.hooks.once(key):
                     total += done
+        return total
+
+    def _erase(self) -> Counter[str]:
+        """Make manifests, and erase what may be erased now."""
+        total: Counter[str] = Counter()
+        if self.erasing is not None:
+            with self.database.transaction() as connection:
+                keys = products.keys(connection)
+            for key in keys:
+                did, _ = self.erasing.work(key, lambda: True)
+                total += Counter({"erasing": did})
         return total
 
     def _keep_books(self) -> Counter[str]:

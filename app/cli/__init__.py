@@ -16,6 +16,7 @@ PLACES = {
     "up": "up",
     "web": "web",
     "worker": "worker",
+    "eraser": "eraser",
     "scheduler": "scheduler",
     "migrate": "setup",
     "product": "setup",

@@ -14,7 +14,7 @@ from app import clock, log
 from app.embedded import Server
 from app.errors import Refused
 
-ROLES = ("web", "worker", "scheduler")
+ROLES = ("web", "worker", "scheduler", "eraser")
 LOOK_EVERY = 0.3
 HEALTHY_AFTER = timedelta(seconds=10)
 """Who has lived this long is started again at once; who dies sooner waits, longer each time."""

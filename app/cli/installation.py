@@ -17,8 +17,11 @@ from app import embedded, reconciling, settings
 from app.cli.fleet import Keeper
 from app.clock import Clock, wall
 from app.engine import receipts
+from app.engine.collecting import Collector
 from app.engine.door import Door
 from app.engine.effects import LEASE, Effects
+from app.engine.erasing import Eraser
+from app.engine.mailbox import clear_mailbox
 from app.engine.webhooks import Webhooks
 from app.errors import Refused
 from app.links import Links
@@ -37,6 +40,7 @@ from app.world.mail.relay import folder_of, open_relay
 from app.world.pacing import Doors, Pace
 from jobs.billing import Books
 from jobs.breaker import Breaker
+from jobs.erasing import Erasing
 from jobs.hooks import Hooks
 from jobs.outbox import Worker
 from jobs.telling import Teller
@@ -154,7 +158,9 @@ class Installation:
     def walker(self) -> Iterator[Walker]:
         """Give what walks the test clock."""
         with self.worker() as worker:
-            yield Walker(self.database, self.clock, worker, self.hooks, self.books)
+            yield Walker(
+                self.database, self.clock, worker, self.hooks, self.books, self.erasing
+            )
 
     @property
     def books(self) -> Books:
@@ -168,6 +174,25 @@ class Installation:
         lease = max(self.lease, SHORTEST_LEASE)
         webhooks = Webhooks(self.database, self.clock, lease, self.kept_for)
         return Hooks(self.database, self.clock, self.sender, webhooks)
+
+    @property
+    def erasing(self) -> Erasing:
+        """What erases, reaching the database as nobody else does where it has an address for it."""
+        own = self.settings.eraser_database_url
+        database = self.database if own is None else Database(own.get_secret_value())
+        if own is not None:
+            self.servers.callback(database.close)
+        keys = [key.get_secret_value() for key in self.settings.secret_keys]
+        url = self.settings.smtp_url
+        folder = folder_of(url.get_secret_value()) if url is not None else None
+        eraser = Eraser(
+            database, self.clock, self.links, keys, self.settings.erasure_ledger
+        )
+        if folder is not None:
+            clear = partial(clear_mailbox, self.database, self.links, folder)
+            eraser = replace(eraser, clear_mailbox=clear)
+        collector = Collector(self.database, self.clock)
+        return Erasing(self.database, self.clock, collector, eraser, self.teller)
 
     @property
     def teller(self) -> Teller:

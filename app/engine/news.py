@@ -15,6 +15,7 @@
 | `subscription.canceled` | `canceled`: billing has acknowledged it, or did it by itself |
 | `erasure.scheduled` | `erasure_scheduled`: the day is in `erase_on` |
 | `erasure.stopped` | `erasure_stopped`: used, reached no more, or their word |
+| `erasure.completed` | nothing names them any more: it carries the id of the erasure, no more |
 | `erasure.requested` | `erasure_requested`: the first system that holds data was told to erase |
 
 Told is what has happened, never what is queued: a cancel rests ten minutes and may be undone, so
@@ -75,6 +76,7 @@ ENDED = "subscription.canceled"
 SCHEDULED = "erasure.scheduled"
 STOPPED = "erasure.stopped"
 REQUESTED = "erasure.requested"
+COMPLETED = "erasure.completed"
 TYPES = (
     ASKED,
     REMINDED,
@@ -89,6 +91,7 @@ TYPES = (
     SCHEDULED,
     STOPPED,
     REQUESTED,
+    COMPLETED,
 )
 """Every type that is told."""
 
@@ -214,6 +217,30 @@ def post(
                     body=body,
                 )
             )
+    webhooks.write(connection, product.id, now, letters)
+
+
+def tell_completed(
+    connection: Connection, product: Product, erasure: str, subscription_id: int, now: datetime
+) -> None:
+    """Tell endpoints that an erasure is over, by its own id and by nothing else."""
+    wanting = [each.id for each in product.listeners if each.wants(COMPLETED)]
+    told = {"type": COMPLETED, "timestamp": moment(now), "data": {"erasure": erasure}}
+    body = json.dumps(told, separators=(",", ":"))
+    letters = [
+        Letter(
+            id=number,
+            endpoint_id=endpoint_id,
+            message_id=message_id(product.key, endpoint_id, erasure, COMPLETED),
+            type=COMPLETED,
+            subscription_id=subscription_id,
+            number=None,
+            body=body,
+        )
+        for number, endpoint_id in zip(
+            webhooks.next_ids(connection, len(wanting)), wanting, strict=True
+        )
+    ]
     webhooks.write(connection, product.id, now, letters)
 
 

@@ -24,7 +24,7 @@ from app.errors import NotFound
 from app.links import Links, plain_address
 from app.policy import Period
 from app.rows import ERASED
-from app.store import tombstones, wiping
+from app.store import erasures, tombstones, wiping
 from app.store.products import Product
 from app.store.wiping import ARCHIVED, Person
 
@@ -81,6 +81,7 @@ def wipe_all(
     at: datetime,
 ) -> dict[int, Wiped]:
     """Wipe several people of a product, who share one look through the bodies of messages."""
+    erasures.take_role(connection)
     done: dict[int, Wiped] = {}
     sought: dict[int, Needles] = {}
     for each in sorted(subjects, key=lambda one: one.subscription_id):

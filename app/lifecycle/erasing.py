@@ -39,6 +39,7 @@ from app.lifecycle.dates import (
     midnight,
     within_hours,
 )
+from app.lifecycle.erasures import OWN_REST
 from app.policy import Period, Policy
 
 STOPPED = frozenset({Stage.SUSPENDED, Stage.CANCELED})
@@ -47,8 +48,6 @@ ENOUGH_WARNINGS = 2
 """Handed over on different days; with fewer nobody is erased by silence (R10)."""
 LAST_WARNING = timedelta(days=14)
 """The last of them comes at least so long before."""
-OWN_REST = timedelta(days=1)
-"""So long a person's own request to be erased rests, in which they can take it back."""
 PARTING = timedelta(days=3)
 """So long the last notice may take; then data is erased without it."""
 AT_REST = frozenset({"paused", "canceled"})

@@ -4,7 +4,7 @@ Nothing is erased here. What is confirmed by the link is put before a person, wh
 until then it can be withdrawn by resuming, or by saying that the data is to stay.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
@@ -24,6 +24,8 @@ from app.lifecycle.case import (
     Verdict,
 )
 
+OWN_REST = timedelta(days=1)
+"""So long a person's own request to be erased rests, in which they can take it back."""
 BY_PERSON = "said_by_subscriber"
 
 

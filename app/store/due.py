@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from app.lifecycle.erasures import OWN_REST
 from app.store.database import cursor
 from app.store.reconciliation import AFTER_ADDING
 
@@ -151,6 +152,13 @@ def next_moment(connection: Connection, now: datetime) -> datetime | None:
              where product_id = p.id and activate_at > %(now)s
              union all select min(not_before) from refund
              where product_id = p.id and state = 'approved' and not_before > %(now)s
+             union all select min(erase_on)::timestamp at time zone 'UTC' from reconfirmation
+             where product_id = p.id and outcome is null and erase_on is not null
+               and erase_on > (%(now)s at time zone 'UTC')::date
+             union all select min(erase_at) + %(own_rest)s from reconfirmation
+             where product_id = p.id and latest and erase_at > %(now)s - %(own_rest)s
+             union all select min(not_before) from receipt
+             where product_id = p.id and state in ('due', 'told') and not_before > %(now)s
              union all select due_at from reconciliation
              where product_id = p.id and due_at > %(now)s and (lists or phase is not null)
              union all select p.created_at + %(first)s where p.created_at + %(first)s > %(now)s
@@ -162,7 +170,7 @@ def next_moment(connection: Connection, now: datetime) -> datetime | None:
                where product_id = p.id and taken > 0) paced
              where paced.first > %(now)s and %(now)s >= (
                select min(due_at) from timer where product_id = p.id)) due""",
-        {"now": now, "first": AFTER_ADDING},
+        {"now": now, "first": AFTER_ADDING, "own_rest": OWN_REST},
     )
     row = run.fetchone()
     return row[0] if row else None

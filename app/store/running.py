@@ -26,6 +26,8 @@ UNDO = "undo"
 """Taking back a run, as somebody wants it."""
 SEAL = "seal"
 """Sealing the history of all products: called for at one of them, once a minute."""
+ERASING = "erasing"
+"""What the eraser does, which is called by nobody."""
 BOOKS = (LOOK, RECONCILE, REFUND)
 """The jobs that keep our books and billing's the same."""
 JOBS = (POLICY, UNDO, SWEEP, str(Lane.BILLING), str(Lane.NOTICE), WEBHOOKS, *BOOKS, SEAL)

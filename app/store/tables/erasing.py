@@ -115,8 +115,10 @@ manifest = Table(
     # None until it is complete: an unfinished one can be neither read nor approved.
     Column("people", Integer),
     Column("hash", LargeBinary),
-    # The subscription up to which it has come, while it is being made.
+    # Whom it has come to while it is being made: the day of erasure, and the subscription.
+    Column("cursor_on", Date),
     Column("cursor", BigInteger, nullable=False, server_default="0"),
+    Column("listed", Integer, nullable=False, server_default="0"),
     Column("state", Text, nullable=False),
     Column("refused_by", Text),
     Column("refused_at", Moment),
@@ -197,6 +199,8 @@ erasure = Table(
     # When every target had answered, and when it was over.
     Column("answered_at", Moment),
     Column("ended_at", Moment),
+    # The code of why it ended without erasing anything: billing charged again before it began to.
+    Column("stopped", Text),
     # Its place in the ledger, which restored backups are compared with.
     Column("ledger_no", BigInteger, unique=True),
     # The signed proof of it.

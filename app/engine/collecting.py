@@ -1,0 +1,149 @@
+"""Collects who is due to be erased into the manifest of a day, for two people to read and approve.
+
+A manifest is made once a day where anybody is due, a batch and a transaction at a time, so that it
+costs no more memory for a million people than for a thousand. Everybody on it may be erased as it
+is made, by the rules; each is asked about again in the moment their erasure begins.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection
+
+from app import guards
+from app.clock import Clock
+from app.lifecycle.case import Case
+from app.lifecycle.dates import day_at
+from app.lifecycle.erasing import barred
+from app.manifests import LEFT_ALONE, Header, Manifests, digest
+from app.store import cases, erasures, manifests, pace, products
+from app.store.cases import HistoryWrite
+from app.store.database import Database
+from app.store.erasures import Making
+from app.store.manifests import Entry
+from app.store.products import Product
+
+BATCH = 1000
+ACTOR = "clock"
+FURTHEST_AHEAD = timedelta(hours=14)
+"""So far ahead of UTC a day begins somewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """Makes the manifests of products, for workers; several may run at once."""
+
+    database: Database
+    clock: Clock
+    batch: int = BATCH
+
+    def work(self, product_key: str, go_on: Callable[[], bool]) -> tuple[int, bool]:
+        """Make the manifest of the day while `go_on` says so.
+
+        Give how many people were looked at, and whether nothing is left to do today.
+        """
+        did = len(Manifests(self.database, self.clock).expire(product_key))
+        while go_on():
+            seen = self.database.retrying(lambda connection: self._step(connection, product_key))
+            if seen is None:
+                return did, True
+            did += seen
+        return did, False
+
+    def _step(self, connection: Connection, product_key: str) -> int | None:
+        """Look at one batch; None where there is nothing to do."""
+        product, now = products.load(connection, product_key), self.clock.now()
+        if not _may_be_made(connection, product, now):
+            return None
+        found = erasures.making(connection, product.id) or _begun(connection, product, now)
+        return None if found is None else self._add(connection, product, found, now)
+
+    def _add(self, connection: Connection, product: Product, found: Making, now: datetime) -> int:
+        """Add the next people; the last batch completes the manifest."""
+        until = (now + FURTHEST_AHEAD).astimezone(UTC).date()
+        some = erasures.due(connection, product.id, until, found.place, self.batch)
+        ids = [sid for _, sid in some]
+        read = cases.read(connection, product.id, ids, product.hearing, lock=False)
+        known = erasures.listed_already(connection, product.id, ids)
+        known |= manifests.refused_since(connection, product.id, ids, now - LEFT_ALONE)
+        free = (read[sid] for sid in ids if sid not in known and _may_go(read, sid, now))
+        fit = [entry for entry in map(entry_of, free) if entry is not None]
+        left = _cap(connection, product) - found.people
+        place = some[-1] if some else found.place
+        erasures.add_entries(connection, product.id, found.number, fit[:left], place)
+        if len(some) < self.batch or len(fit) >= left:
+            _complete(connection, product, found, now)
+        return len(some) or 1
+
+
+def _may_be_made(connection: Connection, product: Product, now: datetime) -> bool:
+    """R06, R16: not while a brake is on, and not by a feed that is silent."""
+    if product.policy is None or guards.braked(connection, product):
+        return False
+    return not guards.is_stale(product, now)
+
+
+def _begun(connection: Connection, product: Product, now: datetime) -> Making | None:
+    """Begin the manifest of the day; None where there is one, or nobody is due."""
+    day = guards.day_of(now)
+    until = (now + FURTHEST_AHEAD).astimezone(UTC).date()
+    if erasures.made_on(connection, product.id, day):
+        return None
+    if not erasures.any_due(connection, product.id, until):
+        return None
+    erasures.begin_manifest(connection, product.id, day, ACTOR, now)
+    return erasures.making(connection, product.id)
+
+
+def _may_go(read: dict[int, Case], sid: int, now: datetime) -> bool:
+    try:
+        return sid in read and barred(read[sid], now) is None
+    except Exception:  # noqa: BLE001 - one poisoned case must not stop the others
+        return False
+
+
+def entry_of(case: Case) -> Entry | None:
+    """Give how somebody stands on a manifest; None where they stand on none."""
+    current, zone = case.round, case.subscription.zone
+    if current is None or not (current.erase_on and current.decided_at):
+        return None
+    if not (current.warned_from and current.warned_on):
+        return None
+    return Entry(
+        subscription_id=case.subscription.id,
+        round=current.number,
+        stage=str(current.stage),
+        why=str(current.why),
+        since=day_at(current.decided_at, zone),
+        erase_on=current.erase_on,
+        warned_from=current.warned_from,
+        warned_on=current.warned_on,
+        warned=current.warnings,
+    )
+
+
+def _cap(connection: Connection, product: Product) -> int:
+    """Give how many people may be on one manifest: a count, and a share of those living."""
+    policy = product.policy
+    if policy is None:
+        return 0
+    living = pace.living(connection, product.id, guards.EXACT)
+    share = guards.most_at_once(living, policy.guards.max_newly_due_share)
+    return min(policy.pace.erasures_per_day, share)
+
+
+def _complete(connection: Connection, product: Product, found: Making, now: datetime) -> None:
+    header, people = Header(product.key, found.number, found.day), 0
+
+    def counted() -> Iterator[Entry]:
+        nonlocal people
+        for each in manifests.written(connection, product.id, found.number):
+            people += 1
+            yield each
+
+    made = digest(header, counted())
+    erasures.complete_manifest(connection, product.id, found.number, (people, made), now)
+    what = "manifest_made" if people else "manifest_empty"
+    line = HistoryWrite(None, None, what, manifests.named(found.number), None)
+    cases.insert_history(connection, product.id, now, ACTOR, [line])

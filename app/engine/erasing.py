@@ -1,0 +1,280 @@
+"""Erases: what two people agreed to, and what people want themselves, step by step to the end.
+
+Each step is a transaction of its own that locks the case, asks the rules once more and acts as the
+database's eraser, a role that nobody else has. Whatever is cut off goes on where it stopped.
+"""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from app import certificates, guards, ledger
+from app.clock import Clock
+from app.engine import news, receipts, wiping
+from app.engine.collecting import entry_of
+from app.engine.door import Batch, open_batch, set_timers
+from app.lifecycle.case import AllReceipts, BeginErasure, Event, Outcome, Tick, Verdict, Wiped
+from app.lifecycle.erasing import barred, barred_own
+from app.lifecycle.erasures import OWN_REST
+from app.links import Links
+from app.manifests import NEEDED, approvals_that_count, hash_of
+from app.store import cases, erasures, manifests, products, proof
+from app.store import ledger as entries
+from app.store.cases import HistoryWrite
+from app.store.database import Database
+from app.store.erasures import Begun, Open
+from app.store.ledger import Over
+from app.store.manifests import Entry
+from app.store.products import Product
+
+BATCH = 100
+ACTOR = "eraser"
+CHANGED = "changed"
+"""Why somebody on a manifest was passed over: not as they stood when people agreed to it."""
+
+
+def new_id() -> str:
+    """Give the id of an erasure: nobody can guess it, and it says nothing about anybody."""
+    return f"era_{secrets.token_hex(16)}"
+
+
+def no_mailbox() -> None:
+    """Forget no mails: they were handed to a relay, which keeps none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Eraser:
+    """Takes the erasures of products further; several may run at once.
+
+    `keys` sign certificates, newest first; `ledger` is the file that the ledger is exported to;
+    `clear_mailbox` forgets the mails of who was erased, where mails are kept in a folder.
+    """
+
+    database: Database
+    clock: Clock
+    links: Links
+    keys: Sequence[str]
+    ledger: Path | None = None
+    clear_mailbox: Callable[[], object] = no_mailbox
+    batch: int = BATCH
+    after_step: Callable[[str], None] = field(default=lambda _: None)
+
+    def work(self, product_key: str, go_on: Callable[[], bool]) -> tuple[int, bool]:
+        """Take a product's erasures further while `go_on` says so.
+
+        Give how many steps were taken, and whether none is left that can be taken now.
+        """
+        did = 0
+        while go_on():
+            done = self.once(product_key)
+            did += done
+            if not done:
+                return did, True
+        return did, False
+
+    def once(self, product_key: str) -> int:
+        """Begin and take further one batch of each; give how many steps were taken."""
+        steps = (self._begin_agreed, self._begin_wanted, self._go_on)
+        return sum(step(product_key) for step in steps)
+
+    # --- beginning -------------------------------------------------------------------------
+
+    def _begin_agreed(self, product_key: str) -> int:
+        """Begin what two people agreed to, manifest by manifest (R13)."""
+        with self.database.transaction() as connection:
+            product = products.load(connection, product_key)
+            numbers = erasures.approved(connection, product.id)
+        return sum(self._begin_manifest(product_key, number) for number in numbers)
+
+    def _begin_manifest(self, product_key: str, number: int) -> int:
+        def checked(connection: Connection) -> bool:
+            product = products.load(connection, product_key)
+            return self._as_agreed(connection, product, number)
+
+        def work(connection: Connection) -> int:
+            product = products.load(connection, product_key)
+            return self._begin_some(connection, product, number)
+
+        if not self.database.retrying(checked):
+            return 0
+        done = self.database.retrying(work)
+        self.after_step("begun")
+        return done
+
+    def _as_agreed(self, connection: Connection, product: Product, number: int) -> bool:
+        """Say whether a manifest is the one that people approved, down to the last line of it."""
+        found = manifests.of(connection, product.id, number)
+        if found is None or found.hash is None:
+            return False
+        if hash_of(connection, product, number) == found.hash:
+            return True
+        manifests.refuse(connection, product.id, number, ACTOR, self.clock.now())
+        self._note(connection, product, "manifest_tampered", manifests.named(number))
+        return False
+
+    def _begin_some(self, connection: Connection, product: Product, number: int) -> int:
+        """Begin some of a manifest, where two people still stand for it and no brake is on."""
+        erasures.take_role(connection)
+        now = self.clock.now()
+        if not erasures.still_approved(connection, product.id, number):
+            return 0
+        if guards.braked(connection, product) or guards.is_stale(product, now):
+            return 0
+        if len(approvals_that_count(connection, product, number, now)) < NEEDED:
+            erasures.disagreed(connection, product.id, number)
+            self._note(connection, product, "manifest_disagreed", manifests.named(number))
+            return 1
+        some = erasures.waiting(connection, product.id, number, self.batch)
+        if not some:
+            if erasures.nobody_waits(connection, product.id, number):
+                manifests.finish(connection, product.id, number, now)
+                return 1
+            return 0
+        batch = open_batch(connection, product, [each.subscription_id for each in some], now)
+        skipped = {each.subscription_id: self._begin_entry(batch, each) for each in some}
+        begun = [
+            self._begun(batch, each.subscription_id, "schedule", number)
+            for each in some
+            if skipped[each.subscription_id] is None
+        ]
+        self._write_begun(connection, batch, begun)
+        erasures.settle_entries(connection, product.id, number, skipped)
+        return len(some)
+
+    def _begin_entry(self, batch: Batch, entry: Entry) -> str | None:
+        """Begin the erasure of one on a manifest; why not, where something speaks against it."""
+        case = batch.cases.get(entry.subscription_id)
+        if case is None or case.round is None or entry_of(case) != entry:
+            return (barred(case, batch.now) if case else None) or CHANGED
+        why = barred(case, batch.now)
+        if why is not None:
+            return why
+        event = BeginErasure(entry.round, entry.erase_on)
+        reply = batch.apply(entry.subscription_id, event)
+        return None if reply.verdict is Verdict.APPLIED else f"rules_{reply.verdict}"
+
+    def _begin_wanted(self, product_key: str) -> int:
+        """Begin what people asked for themselves, whatever stops the schedule (R14)."""
+
+        def work(connection: Connection) -> int:
+            erasures.take_role(connection)
+            product, now = products.load(connection, product_key), self.clock.now()
+            since = now - OWN_REST
+            some = erasures.wishes(connection, product.id, since, erasures.START, self.batch)
+            batch = open_batch(connection, product, [sid for _, sid in some], now)
+            begun = [
+                self._begun(batch, sid, "request", None)
+                for sid in sorted(batch.cases)
+                if self._begin_wish(batch, sid)
+            ]
+            self._write_begun(connection, batch, begun)
+            return len(begun)
+
+        done = self.database.retrying(work)
+        self.after_step("begun")
+        return done
+
+    def _begin_wish(self, batch: Batch, sid: int) -> bool:
+        case = batch.cases[sid]
+        if case.round is None or barred_own(case, batch.now) is not None:
+            return False
+        reply = batch.apply(sid, BeginErasure(case.round.number))
+        return reply.verdict is Verdict.APPLIED
+
+    def _begun(self, batch: Batch, sid: int, cause: str, number: int | None) -> Begun:
+        current = batch.cases[sid].round
+        return Begun(new_id(), sid, current.number if current else 0, cause, number)
+
+    def _write_begun(self, connection: Connection, batch: Batch, begun: Sequence[Begun]) -> None:
+        """Write what has begun: the erasures, and what each target will owe for them."""
+        erasures.begin(connection, batch.product.id, begun, ACTOR, batch.now)
+        for each in begun:
+            receipts.open_for(connection, batch.product, each.id, batch.now)
+        set_timers(batch, batch.changed)
+        batch.flush(connection, ACTOR)
+
+    # --- going on --------------------------------------------------------------------------
+
+    def _go_on(self, product_key: str) -> int:
+        with self.database.transaction() as connection:
+            product = products.load(connection, product_key)
+            now = self.clock.now()
+            some = erasures.to_go_on(connection, product.id, now, self.batch)
+            braked = guards.braked(connection, product)
+        did = 0
+        for each in some:
+            if braked and each.cause != "request":
+                continue
+            did += self._step(product_key, each)
+        if did:
+            self.tidy()
+        return did
+
+    def tidy(self) -> None:
+        """Do what follows from erasures that are over; after a crash it is made up for."""
+        self.clear_mailbox()
+        if self.ledger is not None:
+            with self.database.transaction() as connection:
+                ledger.export(connection, self.ledger)
+
+    def _step(self, product_key: str, each: Open) -> int:
+        """Take one erasure a step further, in a transaction of its own."""
+
+        def work(connection: Connection) -> str | None:
+            erasures.take_role(connection)
+            product = products.load(connection, product_key)
+            batch = open_batch(connection, product, [each.subscription_id], self.clock.now())
+            return self._step_in(connection, batch, each)
+
+        done = self.database.retrying(work)
+        if done is not None:
+            self.after_step(done)
+        return int(done is not None)
+
+    def _step_in(self, connection: Connection, batch: Batch, each: Open) -> str | None:
+        """Do what comes next for one erasure; give what was done, None where that was nothing."""
+        case = batch.cases.get(each.subscription_id)
+        current = case.round if case else None
+        if current is None:
+            return None
+        if current.number != each.round or current.outcome not in (None, Outcome.ERASED):
+            erasures.stop(connection, [each.id], str(current.outcome or CHANGED), batch.now)
+            return "stopped"
+        event: Event = Tick()
+        match current.erasing:
+            case "telling":
+                event = AllReceipts(each.round)
+                erasures.answered(connection, [each.id], batch.now)
+            case "wiping":
+                event = Wiped(each.round)
+        if batch.apply(each.subscription_id, event).verdict is not Verdict.APPLIED:
+            return None
+        if isinstance(event, Wiped):
+            return self._wipe(connection, batch, each)
+        self._flush(connection, batch, each)
+        return str(current.erasing)
+
+    def _wipe(self, connection: Connection, batch: Batch, each: Open) -> str:
+        """Delete what is left, put up the tombstone, enter it in the ledger, and certify it all."""
+        product, sid, now = batch.product, each.subscription_id, batch.now
+        keep = batch.policy_for(batch.before[sid]).keep_categories
+        erasures.settle_request(connection, sid, ACTOR, now)
+        self._flush(connection, batch, each)
+        wiped = wiping.wipe(connection, product, sid, self.links, each.id, now, keep)
+        over = Over(each.id, product.key, each.cause, wiped.mark, now)
+        erasures.end(connection, each.id, entries.append(connection, over), now)
+        made = certificates.make(proof.proof_of(connection, each.id), self.keys)
+        erasures.certify(connection, each.id, made)
+        news.tell_completed(connection, product, each.id, sid, now)
+        return "wiped"
+
+    def _flush(self, connection: Connection, batch: Batch, each: Open) -> None:
+        set_timers(batch, [each.subscription_id])
+        batch.flush(connection, ACTOR)
+
+    def _note(self, connection: Connection, product: Product, what: str, why: str) -> None:
+        line = HistoryWrite(None, None, what, why, None)
+        cases.insert_history(connection, product.id, self.clock.now(), ACTOR, [line])
