@@ -172,7 +172,7 @@ class Town:
     def join(self, *rows: dict[str, str]) -> list[int]:
         """Import people; give their internal ids."""
         facts = [read_row(each) for each in rows]
-        Mirror(self.database, self.clock, open_at_sandbox).bring(self.key, facts, ACTOR)
+        Mirror(self.database, self.clock, open_at_sandbox, self.links).bring(self.key, facts, ACTOR)
         return [self.id_of(each["id"]) for each in rows]
 
     def id_of(self, name: str) -> int:
@@ -187,7 +187,7 @@ class Town:
     def use(self, name: str, day: date | None = None) -> None:
         """Let somebody use it on a day (today)."""
         told = Told({name: day or self.clock.now().date()}, {})
-        Intake(self.database, self.clock).record(self.key, told, ACTOR)
+        Intake(self.database, self.clock, links=self.links).record(self.key, told, ACTOR)
 
     def sweep(self, *, dry: bool = False) -> Pass:
         """Sweep once."""

@@ -2,7 +2,6 @@
 
 import click
 
-
 from app.cli.role import attached_option, role
 from app.errors import Refused
 from app.store import erasures
@@ -30,8 +29,6 @@ def require_role(database: Database) -> None:
             "the database does not let this user act as reconfirm_eraser",
             "grant reconfirm_eraser to the user of RECONFIRM_ERASER_DATABASE_URL",
         ) from error
-
-
 
 
 COMMANDS = (eraser,)

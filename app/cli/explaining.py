@@ -6,7 +6,7 @@ from app.cli.actor import json_option
 from app.cli.installation import installed, print_json
 from app.engine.explain import Explanation, explain
 from app.errors import NotFound
-from app.store import population, products
+from app.store import population, products, tombstones
 
 
 @click.group("subject")
@@ -19,10 +19,16 @@ def subject() -> None:
 @click.argument("subscription")
 @json_option
 def explain_(product_key: str, subscription: str, as_json: bool) -> None:
-    """Say where a subscription stands, what comes next and what blocks it."""
+    """Say where a subscription stands, what comes next and what blocks it.
+
+    Of one that was erased nothing else is said.
+    """
     with installed() as parts, parts.database.transaction() as connection:
         product = products.load(connection, product_key)
         found = population.find(connection, product.id, subscription)
+        if found is None and tombstones.gone(connection, parts.links, product.id, [subscription]):
+            _print_erased(subscription, as_json=as_json)
+            return
         if found is None:
             raise NotFound(
                 f"{product_key} has no subscription {subscription!r}",
@@ -36,6 +42,13 @@ def explain_(product_key: str, subscription: str, as_json: bool) -> None:
         )
     else:
         _print(subscription, told)
+
+
+def _print_erased(subscription: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"stage": "erased"})
+    else:
+        click.echo(f"{subscription}: erased")
 
 
 def _print(subscription: str, told: Explanation) -> None:

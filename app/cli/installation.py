@@ -158,9 +158,7 @@ class Installation:
     def walker(self) -> Iterator[Walker]:
         """Give what walks the test clock."""
         with self.worker() as worker:
-            yield Walker(
-                self.database, self.clock, worker, self.hooks, self.books, self.erasing
-            )
+            yield Walker(self.database, self.clock, worker, self.hooks, self.books, self.erasing)
 
     @property
     def books(self) -> Books:
@@ -185,9 +183,7 @@ class Installation:
         keys = [key.get_secret_value() for key in self.settings.secret_keys]
         url = self.settings.smtp_url
         folder = folder_of(url.get_secret_value()) if url is not None else None
-        eraser = Eraser(
-            database, self.clock, self.links, keys, self.settings.erasure_ledger
-        )
+        eraser = Eraser(database, self.clock, self.links, keys, self.settings.erasure_ledger)
         if folder is not None:
             clear = partial(clear_mailbox, self.database, self.links, folder)
             eraser = replace(eraser, clear_mailbox=clear)

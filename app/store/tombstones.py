@@ -101,3 +101,25 @@ def wiped_among(connection: Connection, ids: Collection[int]) -> set[int]:
         "select subscription_id from tombstone where subscription_id = any(%s)", (sorted(ids),)
     )
     return {row[0] for row in run.fetchall()}
+
+
+def is_of(connection: Connection, product_id: int, subscription_id: int) -> bool:
+    """Say whether a subscription was of a product, and its person was erased."""
+    run = cursor(connection)
+    run.execute(
+        "select exists (select from tombstone where subscription_id = %s and product_id = %s)",
+        (subscription_id, product_id),
+    )
+    row = run.fetchone()
+    return bool(row and row[0])
+
+
+def erasure_of(connection: Connection, subscription_id: int) -> str | None:
+    """Give the id of the erasure that a subscription ended with."""
+    run = cursor(connection)
+    run.execute(
+        "select id from erasure where subscription_id = %s order by begun_at desc limit 1",
+        (subscription_id,),
+    )
+    row = run.fetchone()
+    return row[0] if row else None

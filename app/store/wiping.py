@@ -262,6 +262,8 @@ SAMPLED = (
     "look",
     "inbox (message_id, body)",
     "refund (charge)",
+    "hold (source)",
+    "reconciliation (cursor)",
     "webhook (message_id, body)",
     "evidence",
     "sandbox_account (external_id)",

@@ -85,11 +85,11 @@ class Api:
         routes.add_url_rule(
             "/usage/cloudevents", "cloudevents", CloudEventCalls(usage).take, methods=["POST"]
         )
-        reads = SubscriptionCalls(self.database, self.clock)
+        reads = SubscriptionCalls(self.database, self.clock, self.links)
         routes.add_url_rule("/subscriptions", "subscriptions", reads.page)
         routes.add_url_rule(one, "subscription", reads.show)
         routes.add_url_rule(f"{one}/timeline", "timeline", reads.timeline)
-        answers = AnswerCalls(self.database, self.clock)
+        answers = AnswerCalls(self.database, self.clock, self.links)
         routes.add_url_rule(f"{one}/answer", "answer", answers.take, methods=["POST"])
         reviews = ReviewCalls(self.database, self.clock)
         routes.add_url_rule("/reviews", "reviews", reviews.page)

@@ -13,6 +13,7 @@ from werkzeug.exceptions import InternalServerError
 from app.clock import Clock
 from app.engine.door import Door
 from app.lifecycle.case import Answer, Verdict, Word
+from app.links import Links
 from app.store import products
 from app.store.database import Database
 from app.web.api.bodies import JSON, answer, body_of, decoded, only_parameters
@@ -30,6 +31,7 @@ class AnswerCalls:
 
     database: Database
     clock: Clock
+    links: Links
 
     @needs("manage")
     def take(self, product: str, subscription: str) -> ResponseReturnValue:
@@ -39,13 +41,14 @@ class AnswerCalls:
         verdict = self._apply(product, subscription, said)
         with self.database.transaction() as connection:
             found = products.load(connection, product)
-            after = described(connection, found, subscription, self.clock.now())
+            now = self.clock.now()
+            after = described(connection, found, subscription, now, self.links)
         return answer(Answered(verdict.value, after))  # type: ignore[arg-type]
 
     def _apply(self, product: str, subscription: str, said: AnswerBody) -> Verdict:
         with self.database.transaction() as connection:
             product_id = products.row_of(connection, product).id
-            sid = present(connection, product_id, subscription)
+            sid = present(connection, product_id, subscription, self.links)
         event = Answer(Word(said.answer), None, said.actor)
         reply = Door(self.database, self.clock).apply(product, [(sid, event)], said.actor)[0]
         if reply.verdict is Verdict.FAILED:

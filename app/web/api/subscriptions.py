@@ -17,7 +17,8 @@ from app.clock import Clock
 from app.engine.door import Batch
 from app.engine.explain import explain
 from app.lifecycle.case import Case, Round
-from app.store import cases, products, reading
+from app.links import Links
+from app.store import cases, products, reading, tombstones
 from app.store.database import Database
 from app.store.products import Product
 from app.usage import LONGEST_NAME
@@ -46,6 +47,7 @@ class SubscriptionCalls:
 
     database: Database
     clock: Clock
+    links: Links
 
     @needs("read")
     def page(self, product: str) -> ResponseReturnValue:
@@ -73,7 +75,8 @@ class SubscriptionCalls:
         only_parameters()
         with self.database.transaction() as connection:
             found = products.load(connection, product)
-            return answer(described(connection, found, subscription, self.clock.now()))
+            now = self.clock.now()
+            return answer(described(connection, found, subscription, now, self.links))
 
     @needs("read")
     def timeline(self, product: str, subscription: str) -> ResponseReturnValue:
@@ -82,7 +85,7 @@ class SubscriptionCalls:
         limit, of = limit_asked_for(), f"timeline {subscription}"
         with self.database.transaction() as connection:
             product_id = products.row_of(connection, product).id
-            sid = present(connection, product_id, subscription)
+            sid = present(connection, product_id, subscription, self.links)
             after = cursors.place_of(request.args.get("cursor"), of, product_id, "int")
             lines = reading.story_after(connection, sid, int(after), limit + 1)
         entries = [TimelineEntry(**line.told()) for line in lines[:limit]]
@@ -91,23 +94,22 @@ class SubscriptionCalls:
         return answer(Timeline(subscription, entries, on))
 
 
-def present(connection: Connection, product_id: int, subscription: str) -> int:
+def present(connection: Connection, product_id: int, subscription: str, links: Links) -> int:
     """Give the id of a subscription; 404 where there is none, 410 where it was erased."""
     if len(subscription) > LONGEST_NAME or not subscription.isprintable():
         raise problem("not-found")
     found = reading.find_present(connection, product_id, subscription)
-    if found is None:
-        raise problem("not-found")
-    if not found:
-        raise problem("gone")
-    return found
+    if found:
+        return found
+    erased = found == 0 or tombstones.gone(connection, links, product_id, [subscription])
+    raise problem("gone" if erased else "not-found")
 
 
 def described(
-    connection: Connection, product: Product, subscription: str, now: datetime
+    connection: Connection, product: Product, subscription: str, now: datetime, links: Links
 ) -> Subscription:
     """Describe one subscription as it stands; 404 and 410 as `present` has them."""
-    sid = present(connection, product.id, subscription)
+    sid = present(connection, product.id, subscription, links)
     told = explain(connection, product, sid, now)
     case = cases.read(connection, product.id, [sid], product.hearing, lock=False)[sid]
     wake = Batch(product, now, {sid: case}).wake(case)

@@ -20,7 +20,17 @@ from app.engine.explain import Explanation, explain
 from app.errors import Conflict
 from app.lifecycle.answers import LIVING
 from app.lifecycle.case import Answer, AskReview, Concern, Finding, Verdict, Word
-from app.store import cases, evidence, outbox, population, products, queues, reading, reviews
+from app.store import (
+    cases,
+    evidence,
+    outbox,
+    population,
+    products,
+    queues,
+    reading,
+    reviews,
+    tombstones,
+)
 from app.store.cases import HistoryWrite
 from app.store.database import Database
 from app.store.evidence import Shown
@@ -117,10 +127,16 @@ class People:
     # --- the page --------------------------------------------------------------------------
 
     def person(self, product: str, number: int) -> Response:
-        """Show one subscription: where it stands, why, what was said and what waits."""
+        """Show one subscription: where it stands, why, what was said and what waits.
+
+        Of one that was erased only that, and by which erasure.
+        """
         now = self.clock.now()
         with self.database.transaction() as connection:
             row = products.load(connection, product)
+            if tombstones.is_of(connection, row.id, number):
+                erasure = tombstones.erasure_of(connection, number)
+                return show("erased", here="people", product=row, erasure=erasure)
             _check(connection, row.id, number)
             told = explain(connection, row, number, now)
             address = population.addresses(connection, [number])[number]

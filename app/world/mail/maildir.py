@@ -1,12 +1,14 @@
 """A Maildir: one file a message, which any mail program reads.  For trying out and for tests."""
 
 import re
+from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
 from secrets import token_hex
 from typing import Final, Self
 
 from app.errors import Refused
+from app.links import Links
 from app.world.outcome import Done, Later, Outcome
 
 _FOLDERS: Final = ("tmp", "new", "cur")
@@ -75,6 +77,39 @@ class Maildir:
 
     def __exit__(self, *_: object) -> None:
         """Do nothing: no file stays open."""
+
+
+def by_subscription(folder: Path, links: Links) -> dict[int, list[Path]]:
+    """Give the notices in a mailbox, by the subscription that each is about.
+
+    Those too that were read, or that somebody who ended has not written to the end.
+    """
+    found: dict[int, list[Path]] = {}
+    for place in (folder / name for name in _FOLDERS):
+        for path in place.iterdir() if place.is_dir() else ():
+            about = links.read_notice(_id_of(path))
+            if about is not None:
+                found.setdefault(about, []).append(path)
+    return found
+
+
+def _id_of(path: Path) -> str:
+    """Give the Message-ID: a file is named by it, a number, and the flags of a mail program."""
+    if path.parent.name != "tmp":
+        return path.name.partition(":")[0].rpartition(".")[0]
+    try:
+        return _name(path.read_bytes())
+    except OSError:
+        return ""
+
+
+def delete(paths: Iterable[Path]) -> int:
+    """Delete mails, those too that somebody else has deleted meanwhile; give how many."""
+    many = 0
+    for path in paths:
+        path.unlink(missing_ok=True)
+        many += 1
+    return many
 
 
 def _name(message: bytes) -> str:
