@@ -241,5 +241,5 @@ def test_two_values_have_the_same_canonical_form_only_if_they_are_the_same(
 
 @pytest.mark.parametrize("value", [1.0, float("nan"), {"é": 1}, 2**53, [{"a": 0.5}], {1: 2}, b"x"])
 def test_what_has_no_canonical_form_is_not_signed(value: Any) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         canonical(value)
