@@ -17,7 +17,7 @@ from app.lifecycle.case import Case
 from app.lifecycle.dates import day_at
 from app.lifecycle.erasing import barred
 from app.manifests import LEFT_ALONE, Header, Manifests, digest
-from app.store import cases, erasures, manifests, pace, products
+from app.store import cases, erasures, manifests, products
 from app.store.cases import HistoryWrite
 from app.store.database import Database
 from app.store.erasures import Making
@@ -69,7 +69,7 @@ class Collector:
         known |= manifests.refused_since(connection, product.id, ids, now - LEFT_ALONE)
         free = (read[sid] for sid in ids if sid not in known and _may_go(read, sid, now))
         fit = [entry for entry in map(entry_of, free) if entry is not None]
-        left = _cap(connection, product) - found.people
+        left = found.at_most - found.people
         place = some[-1] if some else found.place
         erasures.add_entries(connection, product.id, found.number, fit[:left], place)
         if len(some) < self.batch or len(fit) >= left:
@@ -92,7 +92,8 @@ def _begun(connection: Connection, product: Product, now: datetime) -> Making | 
         return None
     if not erasures.any_due(connection, product.id, until):
         return None
-    erasures.begin_manifest(connection, product.id, day, ACTOR, now)
+    at_most = _cap(connection, product)
+    erasures.begin_manifest(connection, product.id, day, at_most, ACTOR, now)
     return erasures.making(connection, product.id)
 
 
@@ -124,12 +125,15 @@ def entry_of(case: Case) -> Entry | None:
 
 
 def _cap(connection: Connection, product: Product) -> int:
-    """Give how many people may be on one manifest: a count, and a share of those living."""
+    """Give how many people may be on one manifest: a count, and a share of all (R17).
+
+    Of more than a million the share is that of a million: rather too few than too many.
+    """
     policy = product.policy
     if policy is None:
         return 0
-    living = pace.living(connection, product.id, guards.EXACT)
-    share = guards.most_at_once(living, policy.guards.max_newly_due_share)
+    people = erasures.people(connection, product.id, guards.EXACT)
+    share = guards.most_at_once(people, policy.guards.max_newly_due_share)
     return min(policy.pace.erasures_per_day, share)
 
 

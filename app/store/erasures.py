@@ -30,12 +30,13 @@ def take_role(connection: Connection) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Making:
-    """A manifest that is being made: how far it has come, and how many are on it."""
+    """A manifest that is being made: how far it has come, how many are on it, and may be."""
 
     number: int
     day: date
     place: Place
     people: int
+    at_most: int
 
 
 def made_on(connection: Connection, product_id: int, day: date) -> bool:
@@ -53,14 +54,14 @@ def making(connection: Connection, product_id: int) -> Making | None:
     """Lock and give the manifest of a product that is being made; None where none is."""
     run = cursor(connection)
     run.execute(
-        """select number, day, cursor_on, cursor, listed from manifest
+        """select number, day, cursor_on, cursor, listed, at_most from manifest
            where product_id = %s and state = 'making' for update""",
         (product_id,),
     )
     row = run.fetchone()
     if row is None:
         return None
-    return Making(row[0], row[1], (row[2] or date.min, row[3]), row[4])
+    return Making(row[0], row[1], (row[2] or date.min, row[3]), row[4], row[5])
 
 
 def any_due(connection: Connection, product_id: int, until: date) -> bool:
@@ -103,15 +104,27 @@ def listed_already(connection: Connection, product_id: int, ids: Sequence[int]) 
     return {row[0] for row in run.fetchall()}
 
 
-def begin_manifest(
-    connection: Connection, product_id: int, day: date, actor: str, now: datetime
+def people(connection: Connection, product_id: int, most: int) -> int:
+    """Count a product's subscriptions, paid or stopped, up to so many."""
+    run = cursor(connection)
+    run.execute(
+        """select count(*) from (
+             select 1 from subscription where product_id = %s limit %s) found""",
+        (product_id, most),
+    )
+    row = run.fetchone()
+    return int(row[0]) if row else 0
+
+
+def begin_manifest(  # noqa: PLR0913, PLR0917 - a row
+    connection: Connection, product_id: int, day: date, at_most: int, actor: str, now: datetime
 ) -> None:
-    """Begin the manifest of a day; there is one a day."""
+    """Begin the manifest of a day, for so many people at most; there is one a day."""
     cursor(connection).execute(
-        """insert into manifest (product_id, number, day, made_by, made_at, state)
-           select %s, coalesce(max(number), 0) + 1, %s, %s, %s, 'making'
+        """insert into manifest (product_id, number, day, at_most, made_by, made_at, state)
+           select %s, coalesce(max(number), 0) + 1, %s, %s, %s, %s, 'making'
            from manifest where product_id = %s""",
-        (product_id, day, actor, now, product_id),
+        (product_id, day, at_most, actor, now, product_id),
     )
 
 

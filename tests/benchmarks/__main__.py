@@ -7,6 +7,7 @@ from tests.benchmarks import (
     books,
     campaign,
     console,
+    erasing,
     forecast,
     notices,
     pages,
@@ -25,6 +26,7 @@ BENCHMARKS = {
     "books": books.run,
     "forecast": forecast.run,
     "console": console.run,
+    "erasing": erasing.run,
 }
 SERVED = ("usage", "webhook", "pages")
 """Benchmarks that run a web server, of which there are several to choose from."""

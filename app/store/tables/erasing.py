@@ -119,6 +119,8 @@ manifest = Table(
     Column("cursor_on", Date),
     Column("cursor", BigInteger, nullable=False, server_default="0"),
     Column("listed", Integer, nullable=False, server_default="0"),
+    # At most so many people are put on it, as was decided when it was begun.
+    Column("at_most", Integer, nullable=False, server_default="0"),
     Column("state", Text, nullable=False),
     Column("refused_by", Text),
     Column("refused_at", Moment),

@@ -187,6 +187,7 @@ def upgrade() -> None:
         sa.Column("cursor_on", sa.Date(), nullable=True),
         sa.Column("cursor", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("listed", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("at_most", sa.Integer(), server_default="0", nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("refused_by", sa.Text(), nullable=True),
         sa.Column("refused_at", sa.DateTime(timezone=True), nullable=True),
