@@ -21,10 +21,16 @@ from app.runs import Runs
 from app.sealing import Sealer
 from app.store import running
 from app.store.database import Database
-from app.store.running import BOOKS, EVERYTHING, JOBS, POLICY, SEAL, SWEEP, UNDO, WEBHOOKS, Run
+from app.store.running import (
+    EVERYTHING,
+    JOBS,
+    SWEEP,
+    Run,
+)
 from app.versions.planning import Planner
 from jobs.billing import Books
 from jobs.broker import QUEUE
+from jobs.erasing import Erasing
 from jobs.outbox import Worker
 from jobs.sweep import sweep
 
@@ -38,6 +44,15 @@ class Telling(Protocol):
 
     def work(self, product: str, go_on: Callable[[], bool]) -> tuple[int, bool]:
         """Send what is due while `go_on` says so; give how many, and whether nothing is left."""
+
+
+Work = Callable[[str, Callable[[], bool]], tuple[int, bool]]
+"""Does what is due for a product while it may; how much, and whether nothing is left."""
+
+
+def nothing(_: str, _go_on: Callable[[], bool]) -> tuple[int, bool]:
+    """Do nothing: another process does this."""
+    return 0, True
 
 
 class _TimeIsUp(Exception):
@@ -55,6 +70,7 @@ class Crew:
     stint: timedelta = STINT
     stopping: Event = field(default_factory=Event)
     books: Books | None = None
+    erasing: Erasing | None = None
 
     def __post_init__(self) -> None:
         """Prepare what the threads keep."""
@@ -97,28 +113,30 @@ class Crew:
 
     def _do(self, job: str, key: str) -> tuple[int, bool, int, str | None]:
         until = self.clock.wall() + self.stint
-        if job == POLICY:
-            planner = Planner(self.database, self.clock)
-            return (*planner.work(key, lambda: self._go_on(until)), 0, None)
         if job == SWEEP:
             return self._sweep(key, until)
-        if job == UNDO:
-            undone = Runs(self.database, self.clock).undo(key, lambda: self._go_on(until))
-            return (*undone, 0, None)
-        if job in {SEAL, WEBHOOKS}:
-            seal, tell = Sealer(self.database, self.clock).seal, partial(self.hooks.work, key)
-            go_on = partial(self._go_on, until)
-            return (*(seal(go_on) if job == SEAL else tell(go_on)), 0, None)
-        if job in BOOKS:
-            return (*self._keep_books(job, key, until), 0, None)
-        worker = self._worker()
-        did, idle = worker.work(key, Lane(job), lambda: self._go_on(until))
+        did, idle = self._work(job)(key, partial(self._go_on, until))
         return did, idle, 0, None
 
-    def _keep_books(self, job: str, key: str, until: datetime) -> tuple[int, bool]:
-        if self.books is None:
-            return 0, True
-        return self.books.work(job, key, lambda: self._go_on(until))
+    def _work(self, job: str) -> Work:  # noqa: PLR0911 - one arm a job
+        """Give what does a job other than the sweep, for a product and as long as it may."""
+        match job:
+            case "policy":
+                return Planner(self.database, self.clock).work
+            case "undo":
+                return Runs(self.database, self.clock).undo
+            case "seal":
+                return lambda _, go_on: Sealer(self.database, self.clock).seal(go_on)
+            case "webhooks":
+                return self.hooks.work
+            case "erasing":
+                # Where time stands until everything is done; else the eraser does it alone.
+                return self.erasing.work if self.erasing is not None else nothing
+            case "look" | "reconcile" | "refund":
+                return partial(self.books.work, job) if self.books is not None else nothing
+            case _:
+                worker = self._worker()
+                return lambda key, go_on: worker.work(key, Lane(job), go_on)
 
     def _do_everything(self, product_id: int, key: str) -> tuple[int, bool, int, str | None]:
         """Do whatever is due, job by job, until none of those that are called for can do more."""

@@ -22,7 +22,7 @@ from app import log
 from app.clock import Clock
 from app.store import due, running, testclock
 from app.store.database import Database, Session
-from app.store.running import BOOKS, EVERYTHING, JOBS, SWEEP, Due, Run
+from app.store.running import BOOKS, ERASING, EVERYTHING, JOBS, SWEEP, Due, Run
 from app.world.billing import sandbox
 from jobs.broker import Waker
 
@@ -135,6 +135,7 @@ class Leader:
             (each, job, runs.get((each.product_id, job)))
             for each in running.due(self.session, now, wall)
             for job in JOBS
+            if job != ERASING
         ]
         self._call_in_turn([one for one in wanted if self._wanted(*one, wall)], wall)
         self._tidy(wall)

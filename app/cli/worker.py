@@ -32,8 +32,16 @@ def worker(is_attached: bool) -> None:
         )
         paced = replace(parts, pace=pace, doors=doors)
         open_worker = partial(paced.worker, Breaker())
-        crew = Crew(parts.database, parts.clock, open_worker, parts.hooks, books=paced.books)
-        poll = POLL_IN_TESTS if parts.settings.clock == "test" else POLL
+        in_tests = parts.settings.clock == "test"
+        crew = Crew(
+            parts.database,
+            parts.clock,
+            open_worker,
+            parts.hooks,
+            books=paced.books,
+            erasing=paced.erasing if in_tests else None,
+        )
+        poll = POLL_IN_TESTS if in_tests else POLL
         hands = work(open_broker(parts.redis_url()), crew, parts.settings.workers, poll)
         stopping.wait()
         crew.end()

@@ -7,14 +7,14 @@ is made, by the rules; each is asked about again in the moment their erasure beg
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
 from app import guards
 from app.clock import Clock
 from app.lifecycle.case import Case
-from app.lifecycle.dates import day_at
+from app.lifecycle.dates import FURTHEST_AHEAD, day_at
 from app.lifecycle.erasing import barred
 from app.manifests import LEFT_ALONE, Header, Manifests, digest
 from app.store import cases, erasures, manifests, products
@@ -26,8 +26,6 @@ from app.store.products import Product
 
 BATCH = 1000
 ACTOR = "clock"
-FURTHEST_AHEAD = timedelta(hours=14)
-"""So far ahead of UTC a day begins somewhere."""
 
 
 @dataclass(frozen=True, slots=True)

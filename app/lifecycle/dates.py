@@ -18,6 +18,8 @@ LEFT_IN_PEACE = frozenset({Outcome.KEPT, Outcome.RESUMED, Outcome.EXPIRED, Outco
 """Outcomes that are an answer: after them nobody is asked for `ask_again_after`."""
 ONE_DAY = timedelta(days=1)
 LAST_INSTANT = timedelta(microseconds=1)
+FURTHEST_AHEAD = timedelta(hours=14)
+"""So far ahead of UTC a day begins somewhere."""
 STEP_OF = {
     "day": Period(days=1),
     "week": Period(days=7),

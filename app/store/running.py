@@ -8,6 +8,8 @@ from psycopg.rows import class_row
 from sqlalchemy import Connection
 
 from app.lifecycle.case import Lane
+from app.lifecycle.dates import FURTHEST_AHEAD
+from app.lifecycle.erasures import OWN_REST
 from app.store.database import Session, cursor
 from app.store.reconciliation import AFTER_ADDING
 
@@ -27,10 +29,10 @@ UNDO = "undo"
 SEAL = "seal"
 """Sealing the history of all products: called for at one of them, once a minute."""
 ERASING = "erasing"
-"""What the eraser does, which is called by nobody."""
+"""What the eraser does, a process that is called by nobody; a worker's on the test clock only."""
 BOOKS = (LOOK, RECONCILE, REFUND)
 """The jobs that keep our books and billing's the same."""
-JOBS = (POLICY, UNDO, SWEEP, str(Lane.BILLING), str(Lane.NOTICE), WEBHOOKS, *BOOKS, SEAL)
+JOBS = (POLICY, UNDO, SWEEP, str(Lane.BILLING), str(Lane.NOTICE), WEBHOOKS, ERASING, *BOOKS, SEAL)
 EVERYTHING = "everything"
 """All jobs of a product, one after the other, until none finds anything to do."""
 
@@ -116,6 +118,7 @@ class Due:
     reconcile: int
     refund: int
     undo: int
+    erasing: int
     seal: int
     claimed: int
     forsaken: int
@@ -131,7 +134,7 @@ class Due:
                 return self.notice
             case "webhooks":
                 return self.webhooks
-            case "policy" | "look" | "reconcile" | "refund" | "undo" | "seal":
+            case "policy" | "look" | "reconcile" | "refund" | "undo" | "seal" | "erasing":
                 return int(getattr(self, job))
             case _:
                 return 0
@@ -175,9 +178,20 @@ _DUE = f"""
       (select count(*) from run_undo u
         where u.product_id = p.id and u.ended_at is null) as undo,
       (p.id = (select min(id) from product)
-        and (select max(id) from history) > coalesce((select upto from sealing), 0)
+        and coalesce((select max(id) from history), 0) > coalesce((select upto from sealing), 0)
         and coalesce((select at from sealing), '-infinity')
           <= %(wall)s - interval '1 minute')::int as seal,
+      (exists (select 1 from manifest m where m.product_id = p.id
+           and m.state in ('making', 'approved')))::int
+        + (coalesce((select min(r.erase_on) from reconfirmation r where r.product_id = p.id
+             and r.outcome is null and r.erase_on is not null)
+             <= ((%(now)s + %(ahead)s) at time zone 'UTC')::date, false)
+           and not exists (select 1 from manifest m where m.product_id = p.id
+             and m.day = (%(now)s at time zone 'UTC')::date))::int
+        + coalesce((select min(r.erase_at) from reconfirmation r where r.product_id = p.id
+             and r.latest and r.erase_at is not null) <= %(now)s - %(own_rest)s, false)::int
+        + (select count(*) from (select 1 from erasure e where e.product_id = p.id
+             and e.ended_at is null limit {MANY}) x) as erasing,
       (select count(*) from outbox o where o.state = 'claimed' and o.product_id = p.id)
         + (select count(*) from webhook w where w.state = 'claimed' and w.product_id = p.id)
         + (select count(*) from look l where l.state = 'claimed' and l.product_id = p.id)
@@ -207,7 +221,14 @@ _DUE = f"""
 def due(connection: Session, now: datetime, wall: datetime, only: int | None = None) -> list[Due]:
     """Give what is due at a life moment, of one product or all; claims go by the wall clock."""
     with connection.cursor(row_factory=class_row(Due)) as run:
-        values = {"now": now, "wall": wall, "only": only, "first": AFTER_ADDING}
+        values = {
+            "now": now,
+            "wall": wall,
+            "only": only,
+            "first": AFTER_ADDING,
+            "ahead": FURTHEST_AHEAD,
+            "own_rest": OWN_REST,
+        }
         return run.execute(_DUE, values).fetchall()
 
 
