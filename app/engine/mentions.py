@@ -17,7 +17,7 @@ DEEPEST = 3
 SHORT = 6
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _CHARACTERS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
-_TOKEN = re.compile(r"[0-9a-z]+")
+_TOKEN = re.compile(r"[0-9a-z_-]+")
 _LEAST = 3
 _WORD = re.compile(r"[^\s\"'<>{}\[\](),;=&\\]+")
 
@@ -69,7 +69,8 @@ class Search:
         """Give who is named in a body."""
         found: set[int] = set()
         for text in readings(body):
-            tokens = set(_TOKEN.findall(text.lower())) & self._by_token.keys()
+            found_here = {each.strip("-") for each in _TOKEN.findall(text.lower())}
+            tokens = found_here & self._by_token.keys()
             likely = self._always.union(*(self._by_token[each] for each in tokens))
             found |= {each for each in likely if self._patterns[each].search(text)}
         return found
@@ -105,7 +106,8 @@ def _as_id(name: str) -> str:
 
 
 def _token(text: str) -> str:
-    longest = max(_TOKEN.findall(_one_way(text).lower()), key=len, default="")
+    found = (each.strip("-") for each in _TOKEN.findall(_one_way(text).lower()))
+    longest = max(found, key=len, default="")
     return longest if len(longest) >= _LEAST else ""
 
 

@@ -16,7 +16,7 @@ from app.store.database import cursor
 
 NO_DAY = date(1970, 1, 1)
 """Stands where a day has to stand, and says nothing."""
-AT_A_TIME = 500
+AT_A_TIME = 2000
 LEFT = "erasure.completed"
 """The type of message that tells of the erasure itself, by its own id only: it still goes out."""
 ARCHIVED = "invoices"
@@ -176,7 +176,7 @@ def unbound(
             "product": product_id,
             "after": after,
             "limit": AT_A_TIME,
-            "patterns": None if pieces is None else [f"%{each}%" for each in pieces],
+            "patterns": None if pieces is None else [_like(each) for each in pieces],
         },
     )
     last, ids = at.fetchone() or (None, [])
@@ -184,6 +184,10 @@ def unbound(
         return [], last
     at.execute("select id, body from inbox where id = any(%s)", (list(ids),))
     return [(row[0], bytes(row[1])) for row in at.fetchall() if row[1] is not None], last
+
+
+def _like(piece: str) -> str:
+    return f"%{piece.replace('_', chr(92) + '_')}%"
 
 
 def blank_bodies(connection: Connection, ids: Sequence[int]) -> None:

@@ -1,10 +1,15 @@
 import gzip
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from tests.app.cli.conftest import HEADER, Shell, line
+from app.engine.wiping import wipe
+from app.links import Links
+from app.store import population, products
+from app.store.database import Database
+from tests.app.cli.conftest import HEADER, KEY, Shell, line
 
 
 @pytest.fixture
@@ -150,3 +155,26 @@ def test_a_feed_that_does_not_say_since_when_counts_from_today(tv: Shell) -> Non
     assert "--covers-from" in result.stderr
     (feed,) = tv.json("feed", "list", "tv")
     assert (feed["covers_from"], feed["covers_until"]) == ("2024-09-01", "2024-07-31")
+
+
+def test_who_was_erased_is_left_out_and_named_with_the_reason(
+    tv: Shell, database: Database, tmp_path: Path
+) -> None:
+    file = tv.file("people.csv", HEADER, line("ada"), line("ben"))
+    tv("import", "subscriptions", "tv", file)
+    with database.transaction() as connection:
+        product = products.load(connection, "tv")
+        sid = population.find(connection, product.id, "ada")
+        assert sid is not None
+        at = datetime(2024, 9, 1, 12, tzinfo=UTC)
+        wipe(connection, product, sid, Links([KEY], "http://x"), "er", at)
+    again = tv.file("again.csv", HEADER, line("cyd"), line("ada"), line("ben"))
+    found = tv.json("import", "subscriptions", "tv", again)
+    assert found["erased"] == found["applied"] == found["unchanged"] == 1
+    refused = (tmp_path / "again.csv.rejected.csv").read_text("utf-8")
+    assert refused.splitlines()[1].startswith('3,"the data of this subscription was erased')
+    assert "subscribers.example" not in refused
+    told = tv("subject", "explain", "tv", "ada")
+    assert (told.exit_code, told.stdout) == (0, "ada: erased\n")
+    assert tv.json("subject", "explain", "tv", "ada") == {"stage": "erased"}
+    assert tv("subject", "explain", "tv", "dan").exit_code == 1
