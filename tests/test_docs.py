@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +24,13 @@ from app.store.database import Database
 from app.web import create_app
 from app.world import billing
 from app.world.connector import Order
+from app.world.erasing import Place
+from app.world.erasure.webhook import Webhook
+from app.world.hooks import Answer, Message
 from app.world.outcome import Done, No
+from jobs.telling import Teller
+from tests.app.web.api.conftest import key_for
+from tests.erasing import begun, registered
 from tests.probe import asked, rows
 from tests.world import START, MovableClock, Town, row
 
@@ -73,17 +80,82 @@ def test_billing_obeys_each_command_once() -> None:
         pause=lambda who: acts.append(("pause", who)),
         resume=lambda who: acts.append(("resume", who)),
         cancel_at_period_end=lambda who: acts.append(("cancel", who)),
+        end_now=lambda who: acts.append(("end", who)),
     )
     secret, done = new_secret(), set[str]()
     command = written("billing.md")["command"]
-    for act in ("suspend", "resume", "cancel"):
-        body = json.dumps({"type": f"billing.{act}", "data": {"subscription": "sub_1"}}).encode()
+    for act in ("suspend", "resume", "cancel", "end"):
+        data = {"subscription": "sub_1"} | ({"at_once": True} if act == "end" else {})
+        kind = "cancel" if act == "end" else act
+        body = json.dumps({"type": f"billing.{kind}", "data": data}).encode()
         signed = sign([secret], f"msg_{act}", datetime.now(UTC), body)
         for _ in range(2):
             status, _said = command(secret, signed, body, billing, done)
             assert status == 200
         assert command(new_secret(), signed, body, billing, done)[0] == 401
-    assert acts == [("pause", "sub_1"), ("resume", "sub_1"), ("cancel", "sub_1")]
+    done_to_it = ("pause", "resume", "cancel", "end")
+    assert acts == [(act, "sub_1") for act in done_to_it]
+
+
+def test_a_target_as_the_docs_have_it_gives_receipts_that_are_believed(
+    database: Database, links: Links
+) -> None:
+    """At once, and later over the API."""
+    page = written("targets.md")
+    town = Town.founded(database, MovableClock(datetime(2026, 11, 1, tzinfo=UTC)), links, "tv")
+    secret, gone = new_secret(), []
+    store = SimpleNamespace(delete=lambda *what: gone.append(what))
+    number = registered(town, "crm", categories=["profile", "tickets"], secrets=[secret])
+    town.join(row("ada"), row("bob"))
+    town.sweep()
+    later = begun(town, "bob")
+    rows(database, "delete from receipt")
+    erasure = begun(town, "ada")
+    sent = []
+
+    def take(url: str, secrets: Any, message: Message) -> Answer:
+        signed = sign(secrets, message.id, datetime.now(UTC), message.body)
+        sent.append(json.loads(message.body)["data"])
+        status, body = page["erasing"](secret, signed, message.body, store)
+        assert page["erasing"](new_secret(), signed, message.body, store)[0] == 401
+        return Answer(Done(), status, body) if url else Answer(No("no address"))
+
+    def connect(_: str, of: Any) -> Webhook:
+        sender: Any = SimpleNamespace(send=take, local=True)
+        settings = {"url": "https://crm.example/"}
+        answers = partial(links.receipts_url, "tv")
+        return Webhook(
+            Place("tv", of.key, of.categories, settings, town.clock, database.engine, sender,
+                  secrets=of.secrets, answers=answers)
+        )  # fmt: skip
+
+    assert Teller(database, town.clock, links, connect).work("tv", lambda: True) == (1, True)
+    assert rows(database, "select erasure_id, state from receipt") == [(erasure, "given")]
+    assert gone == [("profile", "ada")]
+
+    rows(
+        database,
+        """insert into receipt (erasure_id, target_id, product_id, last, state, not_before)
+           select id, :target, product_id, false, 'told', begun_at from erasure where id = :id""",
+        target=number,
+        id=later,
+    )
+    data = sent[0] | {
+        "receipt": {
+            "url": links.receipts_url("tv", later),
+            "token": links.receipt_token(later, number),
+        }
+    }
+    url, body = page["receipt_later"](data, ["profile", "tickets"], [])
+    key = key_for(town, "manage")
+    client = create_app(database, town.clock, links, base_url="").test_client()
+    reply = client.post(
+        url,
+        data=body,
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {key}"},
+    )
+    assert (reply.status_code, reply.get_json()["state"]) == (200, "given"), reply.text
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from app.cli.installation import Installation, installed, print_json
 from app.errors import Refused
 from app.guards import held_back, in_words, is_stale
 from app.lifecycle.passing import acts_on_silence
-from app.store import counts, lists, migrate, products, standing, versions
+from app.store import counts, lists, migrate, products, receipts, standing, targets, versions
 from app.store.products import Product
 from app.store.standing import Unconfirmed
-from app.world import billing
+from app.world import billing, erasure
 from app.world.connector import CONFIRMED_WITHIN
 from app.world.mail import dkim
 from app.world.mail.relay import open_relay
@@ -112,6 +112,7 @@ def _products(parts: Installation) -> Iterator[Finding]:
         yield _policy(each)
         yield from _waiting(parts, each)
         yield from _billing(parts, each)
+        yield from _targets(parts, each)
         yield _feeds(parts, each, len(feeds[each.key]))
         yield from _ramp(parts, each)
         yield from _counts(parts, each)
@@ -212,6 +213,37 @@ def _billing(parts: Installation, product: Product) -> Iterator[Finding]:
         yield Finding(what, well=False, says=_unconfirmed(silent), mend=TELL_US)
     if not (lacks or held or silent):
         yield Finding(what, well=True, says=f"{product.billing}, nothing waits for it")
+
+
+def _targets(parts: Installation, product: Product) -> Iterator[Finding]:
+    """Say who is told to erase, what of it is not ready, and that nobody is where that is so."""
+    what, policy = f"targets of {product.key}", product.policy
+    with parts.database.transaction() as connection:
+        found = targets.live(connection, product.id)
+        parked = receipts.waiting(connection, product.id, [receipts.PARKED], MOST)
+    erases = policy is not None and any(
+        terms.erase_after is not None
+        for terms in (policy.terms, *(each.terms for each in policy.segments))
+    )
+    untried = [each.key for each in found if each.tried_at is None and _tried_first(each.kind)]
+    if untried:
+        says = f"not tried, and so told nothing: {', '.join(untried)}"
+        mend = f"reconfirm target try {product.key} {untried[0]}"
+        yield Finding(what, well=False, says=says, mend=mend)
+    if parked:
+        says = f"{len(parked)} receipts wait for a person"
+        mend = f"reconfirm target owes {product.key} --state parked"
+        yield Finding(what, well=False, says=says, mend=mend)
+    if erases and not found:
+        says = "the policy schedules erasure, and nobody else is told: only our own data is erased"
+        yield Finding(what, well=True, says=says)
+    elif found and not (untried or parked):
+        yield Finding(what, well=True, says=", ".join(each.key for each in found))
+
+
+def _tried_first(kind: str) -> bool:
+    known = erasure.kind(kind)
+    return known is not None and known.tried_first
 
 
 def _unconfirmed(silent: list[Unconfirmed]) -> str:

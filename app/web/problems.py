@@ -68,6 +68,12 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "The key is valid, and its scope does not allow this call.",
             "Use a key of the scope that the operation names.",
         ),
+        "token-refused": Kind(
+            403,
+            "Token not valid",
+            "The token is none that this target was given for this erasure.",
+            "Send the token that came with the request to erase.",
+        ),
         "not-found": Kind(
             404,
             "Not found",

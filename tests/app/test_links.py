@@ -152,3 +152,16 @@ def test_a_fresh_link_with_any_character_flipped_opens_nothing_else() -> None:
         for mark in ALPHABET.replace(FRESH[place], ""):
             assert LINKS.read_fresh(FRESH[:place] + mark + FRESH[place + 1 :]) is None
     assert Links([TWO], "").read_fresh(FRESH) is None
+
+
+def test_a_receipt_token_is_of_one_target_and_erasure_and_outlives_its_key() -> None:
+    links, newer = Links(["one"], ""), Links(["two", "one"], "")
+    token = links.receipt_token("era_1", 7)
+    assert links.is_receipt_token(token, "era_1", 7)
+    assert newer.is_receipt_token(token, "era_1", 7)
+    assert newer.receipt_token("era_1", 7) != token
+    assert not Links(["two"], "").is_receipt_token(token, "era_1", 7)
+    for other in (("era_1", 8), ("era_2", 7), ("era_1\n7", 7), ("era_", 17)):
+        assert not links.is_receipt_token(token, *other)
+    for mangled in ("", token[:-1], token + "A", token.swapcase(), "\ud800", "é" * 43):
+        assert not links.is_receipt_token(mangled, "era_1", 7)

@@ -500,6 +500,24 @@ def test_what_comes_back_too_late_does_not_count(town: Town) -> None:
     assert len(there.told) == 2
 
 
+def test_what_comes_back_too_late_does_not_count_while_another_is_telling(town: Town) -> None:
+    registered(town, "crm")
+    erasing(town, "ada")
+    there = Scripted(otherwise=lambda _: No("http 410"))
+
+    def overtaken(_: Telling) -> None:
+        town.clock.machine += LEASE + MINUTE
+        with pytest.raises(Killed):
+            idle(teller(town, there, before_tell=ends))
+
+    assert teller(town, there, after_tell=overtaken).once("tv").total() == 1
+    assert (receipts(town), errors(town)) == ({"crm": "claimed"}, [None])
+    there.otherwise = gives
+    town.clock.machine += LEASE + MINUTE
+    tells(town, there)
+    assert receipts(town) == {"crm": "given"}
+
+
 def test_two_at_once_tell_each_target_once(town: Town) -> None:
     for number in range(6):
         registered(town, f"t{number}")

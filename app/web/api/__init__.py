@@ -8,6 +8,7 @@ subscriptions.py  lists, one, and its story; cursors.py how lists go on
 answers.py        what people answered inside the product's own app
 runs.py           what each day's sweeps did, the ramp, and taking a run back
 reviews.py        cases that subscribers want a person to look at
+erasures.py       erasures that were begun, and the receipts that targets give
 forecasts.py      what a policy would do
 funnel.py         what came of asking
 brake.py          the one stop
@@ -33,6 +34,7 @@ from app.usage import Intake
 from app.web.api.answers import AnswerCalls
 from app.web.api.brake import BrakeCalls
 from app.web.api.cloudevents import CloudEventCalls
+from app.web.api.erasures import ErasureCalls
 from app.web.api.feedback import FeedbackCalls
 from app.web.api.forecasts import ForecastCalls
 from app.web.api.funnel import FunnelCalls
@@ -95,6 +97,11 @@ class Api:
         routes.add_url_rule("/reviews", "reviews", reviews.page)
         routes.add_url_rule("/reviews/<review>", "review", reviews.show)
         routes.add_url_rule("/reviews/<review>/done", "review_done", reviews.done, methods=["POST"])
+        erasures = ErasureCalls(self.database, self.clock, self.links)
+        gone = "/erasures/<erasure>"
+        routes.add_url_rule("/erasures", "erasures", erasures.page)
+        routes.add_url_rule(gone, "erasure", erasures.show)
+        routes.add_url_rule(f"{gone}/receipts", "receipt", erasures.give, methods=["POST"])
         runs = RunCalls(self.database, self.clock)
         routes.add_url_rule("/runs", "runs", runs.page)
         routes.add_url_rule("/runs/<run>", "run", runs.show)

@@ -22,6 +22,7 @@ TAGS = {
     "policies": "Policies",
     "runs": "Runs and the ramp",
     "reviews": "Cases before a person",
+    "erasures": "Erasures and receipts",
     "webhooks": "Webhooks in",
     "running": "Running it",
 }

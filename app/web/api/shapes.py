@@ -656,3 +656,75 @@ class ListApproval(Strict):
     """Which list is approved: the one of this hash, and no other."""
 
     hash: Annotated[str, Meta(min_length=64, max_length=64, pattern="^[0-9a-f]{64}$")]
+
+
+# --- erasures --------------------------------------------------------------------------------
+
+ErasureState = Literal["open", "ended"]
+Category = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z][a-z0-9_]{0,40}$",
+        description="A category of data that the target was registered with.",
+        examples=["profile"],
+    ),
+]
+
+
+class KeptCategory(Strict):
+    """A category that is kept: why, and until when; only a contract may have no such day."""
+
+    category: Category
+    why: Literal["legal_obligation", "legal_claim", "contract"]
+    until: date | None
+
+
+class ReceiptBody(Strict):
+    """A receipt: what a target has erased of one subscription, and what it must keep."""
+
+    target: Annotated[
+        str, Meta(max_length=41, description="The key of the target.", examples=["crm"])
+    ]
+    token: Annotated[str, Meta(max_length=200, description="The token that came with the request.")]
+    erased: Annotated[list[Category], Meta(max_length=50)] = []
+    kept: Annotated[list[KeptCategory], Meta(max_length=50)] = []
+
+
+class ErasureReceipt(Struct):
+    """What one target owes for an erasure, or has given; `error` is the code of the last try.
+
+    `told_at` is since when the target is known to know; `last`: it is told after all others.
+    """
+
+    target: str
+    categories: list[str]
+    last: bool
+    state: Literal["due", "told", "given", "parked"]
+    told_at: Moment | None
+    tries: int
+    error: str | None
+    given_at: Moment | None
+    erased: list[str]
+    kept: list[KeptCategory]
+
+
+class Erasure(Struct):
+    """One erasure that was begun: on schedule (of a manifest) or on the person's own request."""
+
+    id: str
+    subscription: str | None
+    round: int
+    cause: Literal["schedule", "request"]
+    manifest: int | None
+    begun_at: Moment
+    requested_at: Moment | None
+    answered_at: Moment | None
+    ended_at: Moment | None
+    receipts: list[ErasureReceipt]
+
+
+class Erasures(Struct):
+    """A page of erasures; `next_cursor` leads on and is null on the last page."""
+
+    erasures: list[Erasure]
+    next_cursor: str | None

@@ -75,10 +75,10 @@ def blocked(town: Town, name: str) -> list[str]:
 @pytest.mark.parametrize(
     ("can", "acts", "follows"),
     [
-        ({}, {"suspend", "resume", "cancel"}, set(EVERY_WAY)),
-        ({"can": "pause,cancel"}, {"suspend", "resume", "cancel"}, set(EVERY_WAY)),
+        ({}, {"suspend", "resume", "cancel", "end"}, set(EVERY_WAY)),
+        ({"can": "pause,cancel"}, {"suspend", "resume", "cancel", "end"}, set(EVERY_WAY)),
         ({"can": "pause"}, {"suspend", "resume"}, {"suspend", "nothing"}),
-        ({"can": "cancel"}, {"cancel"}, {"cancel_at_period_end", "nothing"}),
+        ({"can": "cancel"}, {"cancel", "end"}, {"cancel_at_period_end", "nothing"}),
         ({"can": "nothing"}, set(), {"nothing"}),
     ],
 )

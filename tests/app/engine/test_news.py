@@ -12,6 +12,8 @@ from app.lifecycle.case import Reach, Undelivered
 from app.store import cases
 from app.store.cases import HistoryWrite
 from app.store.products import Listener
+from jobs.telling import Teller
+from tests.erasing import Scripted, begun, registered
 from tests.probe import (
     DAY,
     HOUR,
@@ -211,6 +213,10 @@ def test_every_type_is_told_of_somebody(town: Town) -> None:
     town.clock.advance(MINUTE)
     town.use("quiet")
     town.deliver()
+    registered(town, "crm")
+    begun(town, "quiet")
+    there = Scripted()
+    Teller(town.database, town.clock, town.links, there.connect).once("tv")
     told = {kind for (kind,) in rows(town.database, "select distinct type from webhook")}
     assert told == set(TYPES)
 

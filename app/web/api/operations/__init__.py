@@ -5,6 +5,7 @@ usage.py          telling use
 subscriptions.py  where people stand; what they answered elsewhere, and mail that came back
 runs.py           what a day of sweeps did, and the ramp
 reviews.py        cases before a person
+erasures.py       erasures, and what targets say of them
 forecasts.py      what a policy would do
 funnel.py         what came of asking
 brake.py          the one stop
@@ -14,6 +15,7 @@ running.py        whether the service is there, and its figures
 """
 
 from app.web.api.operations.brake import brake_operations
+from app.web.api.operations.erasures import erasure_operations
 from app.web.api.operations.forecasts import forecast_operations
 from app.web.api.operations.funnel import funnel_operations
 from app.web.api.operations.inbound import inbound_operations
@@ -36,6 +38,7 @@ def operations() -> tuple[Operation, ...]:
         *telling_operations(),
         *run_operations(),
         *review_operations(),
+        *erasure_operations(),
         *forecast_operations(),
         *policy_operations(),
         *funnel_operations(),

@@ -7,12 +7,16 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from app.links import Links
 from app.versions import Versions
 from tests.app.web.api.conftest import System, key_for, problem_in
+from tests.conftest import KEYS
 from tests.probe import DAY, rows
 from tests.world import YEAR, Town, row
 
 HASH = "a" * 64
+TARGET = 77
+TOKEN = Links(KEYS, "").receipt_token("era_tv_ada", TARGET)
 ROUTES = {
     ("POST", "usage"): "usage",
     ("POST", "usage/cloudevents"): "usage",
@@ -42,6 +46,9 @@ ROUTES = {
     ("GET", "brake"): "read",
     ("POST", "brake"): "manage",
     ("GET", "policies/2/dry-run"): "read",
+    ("GET", "erasures"): "read",
+    ("GET", "erasures/era_tv_ada"): "read",
+    ("POST", "erasures/era_tv_ada/receipts"): "manage",
     ("GET", "runs"): "read",
     ("GET", "runs/1"): "read",
     ("POST", "runs/1/undo"): "manage",
@@ -63,6 +70,10 @@ BODIES = {
     "policies/2/unschedule": ("application/json", {}),
     "policies/1/list/approve": ("application/json", {"hash": HASH}),
     "policies/1/list/renew": ("application/json", {}),
+    "erasures/era_tv_ada/receipts": (
+        "application/json",
+        {"target": "crm", "token": TOKEN, "erased": ["profile", "invoices"]},
+    ),
     "runs/1/undo": ("application/json", None),
     "ramp": ("application/json", {"act": "pause"}),
     "brake": ("application/json", {"act": "on"}),
@@ -88,6 +99,22 @@ def wants_a_look(town: Town) -> None:
     columns = "id, subscription_id, product_id, round, asked_at, reason, state"
     rows(town.database, f"insert into review ({columns}) select {case} from subscription")  # noqa: S608
     has_versions(town)
+    owes_a_receipt(town)
+
+
+def owes_a_receipt(town: Town) -> None:
+    """Have a target owe a receipt for Ada's erasure, as if one had begun."""
+    columns = "id, product_id, key, kind, categories, created_by, created_at"
+    values = "'crm', 'webhook', '[\"profile\", \"invoices\"]', 'cli:ann', :at from product"
+    statement = f"insert into target ({columns}) select {TARGET}, id, {values} where key = 'tv'"
+    rows(town.database, statement, at=town.clock.now())
+    columns = "id, product_id, subscription_id, round, cause, begun_at, begun_by"
+    values = "product_id, id, 1, 'request', :at, 'eraser' from subscription"
+    statement = f"insert into erasure ({columns}) select 'era_tv_ada', {values}"
+    rows(town.database, statement, at=town.clock.now())
+    columns = "erasure_id, target_id, product_id, last, state, not_before"
+    values = f"id, {TARGET}, product_id, false, 'told', begun_at from erasure"
+    rows(town.database, f"insert into receipt ({columns}) select {values}")
 
 
 def has_versions(town: Town) -> None:
@@ -148,6 +175,7 @@ def test_the_table_has_every_route_under_v1(client: FlaskClient) -> None:
             rule.rule.removeprefix("/v1/products/<product>/")
             .replace("<subscription>", "ada")
             .replace("<review>", "7")
+            .replace("<erasure>", "era_tv_ada")
             .replace("<version>/list", "1/list")
             .replace("<version>", "2")
             .replace("<run>", "1"),

@@ -361,7 +361,7 @@ TABLES = """
     create table watched (id bigint generated always as identity primary key, who text, what text);
     create table account (customer text primary key, email text, phone text);
 """
-STEPS = [
+STEPS: list[dict[str, Any]] = [
     {
         "category": "watch_history",
         "table": "watched",
