@@ -11,12 +11,13 @@ made does not count, and keys of the API never do. Approvals, and manifests, are
 import csv
 import hashlib
 import io
-import json
 from collections.abc import Iterable, Iterator
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from itertools import chain, islice
 
+import msgspec
+from msgspec import Struct
 from sqlalchemy import Connection
 
 from app.clock import Clock
@@ -44,11 +45,13 @@ A_PAGE = 2000
 A_PIECE = 100
 
 
+_LINE = msgspec.json.Encoder()
+
+
 # --- the hash --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(Struct, frozen=True, array_like=True):
     """What a manifest is of: the product's key, its number there, and its day."""
 
     product: str
@@ -61,14 +64,10 @@ def digest(header: Header, entries: Iterable[Entry]) -> bytes:
 
     The entries come in the order of their subscriptions; days are written as 2026-09-01.
     """
-    found = hashlib.sha256(_line(astuple(header)))
+    found = hashlib.sha256(_LINE.encode(header) + b"\n")
     for each in entries:
-        found.update(_line(astuple(each)))
+        found.update(_LINE.encode(each) + b"\n")
     return found.digest()
-
-
-def _line(values: tuple[object, ...]) -> bytes:
-    return f"{json.dumps(values, separators=(',', ':'), default=date.isoformat)}\n".encode()
 
 
 def hash_of(connection: Connection, product: Product, number: int) -> bytes:

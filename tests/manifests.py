@@ -65,7 +65,7 @@ def entry(town: Town, name: str) -> Entry:
 
 def write(database: Database, product: Product, number: int, each: Entry) -> None:
     """Put somebody on a manifest."""
-    names = list(Entry.__dataclass_fields__)
+    names = list(Entry.__struct_fields__)
     rows(
         database,
         f"""insert into manifest_entry (product_id, number, {", ".join(names)})

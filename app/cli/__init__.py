@@ -36,6 +36,8 @@ PLACES = {
     "reconcile": "reconciling",
     "refund": "refunds",
     "review": "reviews",
+    "hold": "holds",
+    "manifest": "manifests",
     "sweep": "doing",
     "run": "runs",
     "deliver": "doing",

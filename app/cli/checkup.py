@@ -10,7 +10,10 @@ from app.cli.installation import Installation
 from app.errors import Refused
 from app.restoring import WORDS, find, mend_of
 from app.store import (
+    disputes,
+    holds,
     looks,
+    manifests,
     measuring,
     readiness,
     reconciliation,
@@ -80,6 +83,17 @@ def checkup(parts: Installation) -> Iterator[Finding]:
         "erasures",
         lambda: _erasures(parts),
         "erase what `reconfirm review list PRODUCT` names, then `reconfirm review done`",
+    )
+    yield checked(
+        "holds",
+        lambda: _holds(parts),
+        "look at `reconfirm hold list`, then `hold review` or `hold release`; disputes that came"
+        " too late stand in the console under Erasing",
+    )
+    yield checked(
+        "manifests",
+        lambda: _manifests(parts),
+        "read them with `reconfirm manifest show`, then approve or refuse",
     )
 
 
@@ -182,6 +196,34 @@ def _erasures(parts: Installation) -> str:
     if first <= (parts.clock.now() + ERASED_SOON).date():
         raise Refused(says)
     return says
+
+
+def _holds(parts: Installation) -> str:
+    """Say how many holds are to be looked at again, and how many disputes came too late for one."""
+    today = parts.clock.now().date()
+    with parts.database.transaction() as connection:
+        due = sum(many for _, many in holds.count_to_review(connection, today))
+        late = sum(many for _, many in disputes.count_late(connection))
+    found = [
+        f"{many} {what}"
+        for many, what in (
+            (due, "holds to be looked at again"),
+            (late, "disputes that came when the data was being erased"),
+        )
+        if many
+    ]
+    if found:
+        raise Refused(", ".join(found))
+    return "none is to be looked at"
+
+
+def _manifests(parts: Installation) -> str:
+    """Say how many manifests wait to be approved."""
+    with parts.database.transaction() as connection:
+        waiting = sum(many for _, many in manifests.waiting(connection))
+    if waiting:
+        raise Refused(f"{waiting} of who is due to be erased wait to be approved")
+    return "none waits to be approved"
 
 
 def _books(parts: Installation) -> str:

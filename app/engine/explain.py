@@ -89,6 +89,7 @@ class Explanation:
     blocks: list[Saying]
     story: list[dict[str, Any]]
     subscription: Subscription
+    held: bool = False
 
     @property
     def next_step(self) -> str:
@@ -120,6 +121,7 @@ def explain(
         _blocks(connection, product, case, now),
         story,
         case.subscription,
+        case.held,
     )
 
 

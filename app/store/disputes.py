@@ -132,6 +132,16 @@ def seen(
     return int(row[0]) if row else None
 
 
+def came_late(connection: Connection, product_id: int, number: int) -> bool:
+    """Say whether a product has a dispute of that number that came too late, seen to or not."""
+    run = cursor(connection)
+    run.execute(
+        "select 1 from dispute where product_id = %s and id = %s and late_on is not null",
+        (product_id, number),
+    )
+    return run.fetchone() is not None
+
+
 def count_late(connection: Connection) -> list[tuple[str, int]]:
     """Count those that came too late and wait for a person: (product, many), of every product."""
     run = cursor(connection)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from msgspec import Struct
 from psycopg.rows import class_row
 from sqlalchemy import Connection
 
@@ -42,8 +43,7 @@ class Manifest:
     ended_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True, array_like=True, gc=False):
     """One who is on a manifest, as it was written down: what its hash is of.
 
     `since` is the day of the suspension or cancel; warnings were handed over on `warned` days, from

@@ -14,14 +14,19 @@ from playwright.sync_api import Browser
 from sqlalchemy import text
 from werkzeug.serving import make_server
 
+from app.engine import holds
+from app.engine.holds import Wanted
+from app.manifests import Manifests
 from app.store import console as store
 from app.store import products
+from app.store.holds import Reason
 from app.versions import Comment, Versions
 from app.web import create_app
 from app.web.console import Access
-from tests.app.web.console.conftest import message, parked
+from tests.app.web.console.conftest import erased, late, message, parked
 from tests.browser.test_pages import Watched
 from tests.conftest import KEYS
+from tests.manifests import hash_of, made, person
 from tests.world import YEAR, Town, row
 
 WIDTHS = (360, 1440)
@@ -45,6 +50,14 @@ PAGES = {
     "unreachable": f"{TV}/queues?queue=unreachable",
     "parked": f"{TV}/queues?queue=parked",
     "inbox": f"{TV}/queues?queue=inbox",
+    "manifests": f"{TV}/manifests",
+    "manifest": f"{TV}/manifests/1",
+    "manifest_done": f"{TV}/manifests/2",
+    "manifest_search": f"{TV}/manifests/1?who=sub_20",
+    "erasures": f"{TV}/erasures",
+    "erasure": f"{TV}/erasures/era_4kQ9wZ",
+    "targets": f"{TV}/targets",
+    "holds": f"{TV}/holds",
     "again": "/console/again",
     "nothing_here": f"{TV}/nothing",
 }
@@ -109,7 +122,40 @@ def busy(town: Town) -> int:
     number = versions.propose("tv", shorter, "console:ann")
     versions.comment("tv", number, Comment.NUMBERS_WANTED, "console:bob")
     long_list(town)
+    erasing(town)
     return town.id_of("sub_10")
+
+
+def erasing(town: Town) -> None:
+    """Let people be due to be erased, some held, one under way, and one too late to be held."""
+    first = made(town, *(f"sub_{each}" for each in range(1, 60)))
+    second = made(town, "sub_2", "sub_5", "sub_8", state="approved")
+    desk = Manifests(town.database, town.clock)
+    desk.approve("tv", first, hash_of(town, first), person(town, "bob", "approver"))
+    for name in ("bob", "eve"):
+        desk.approve("tv", second, hash_of(town, second), person(town, name, "approver"))
+    today = town.clock.now().date()
+    for name, reason, day in (
+        ("sub_10", Reason.LEGAL, today),
+        ("sub_10", Reason.ENTITLEMENT, None),
+        ("sub_long_identifier_of_a_customer_0123456789_abcdefgh", Reason.DISPUTE, today),
+    ):
+        wanted = Wanted(town.id_of(name), reason, day)
+        holds.add(town.database, town.clock, "tv", wanted, "console:bob")
+    erased(town, "sub_2", "era_4kQ9wZ")
+    erased(town, "sub_5", "era_7pX2aa", state="told")
+    late(town, "sub_2")
+    with town.database.transaction() as connection:
+        for statement in (
+            "update manifest_entry set state = 'begun' where number = 2",
+            """update manifest_entry set state = 'skipped', skipped = 'used_again'
+               where number = 2 and subscription_id = (
+                 select max(subscription_id) from manifest_entry where number = 2)""",
+            "update erasure set manifest = 2, cause = 'schedule' where id = 'era_4kQ9wZ'",
+            """update reconfirmation set erasing = 'telling'
+               where subscription_id in (select subscription_id from erasure)""",
+        ):
+            connection.execute(text(statement))
 
 
 def long_list(town: Town) -> None:

@@ -7,6 +7,8 @@ usage.py          usage as JSON and NDJSON; cloudevents.py the same as CloudEven
 subscriptions.py  lists, one, and its story; cursors.py how lists go on
 answers.py        what people answered inside the product's own app
 runs.py           what each day's sweeps did, the ramp, and taking a run back
+holds.py          what keeps somebody from being erased
+manifests.py      whose data is due to be erased
 reviews.py        cases that subscribers want a person to look at
 erasures.py       erasures that were begun, and the receipts that targets give
 forecasts.py      what a policy would do
@@ -39,8 +41,10 @@ from app.web.api.feedback import FeedbackCalls
 from app.web.api.forecasts import ForecastCalls
 from app.web.api.funnel import FunnelCalls
 from app.web.api.health import Readiness
+from app.web.api.holds import HoldCalls
 from app.web.api.keys import Keys
 from app.web.api.limits import Limits, too_many
+from app.web.api.manifests import ManifestCalls
 from app.web.api.metrics import Metrics
 from app.web.api.pages import register_docs
 from app.web.api.policies import PolicyCalls
@@ -102,6 +106,8 @@ class Api:
         routes.add_url_rule("/erasures", "erasures", erasures.page)
         routes.add_url_rule(gone, "erasure", erasures.show)
         routes.add_url_rule(f"{gone}/receipts", "receipt", erasures.give, methods=["POST"])
+        HoldCalls(self.database, self.clock).register(routes)
+        ManifestCalls(self.database, self.clock).register(routes)
         runs = RunCalls(self.database, self.clock)
         routes.add_url_rule("/runs", "runs", runs.page)
         routes.add_url_rule("/runs/<run>", "run", runs.show)

@@ -23,6 +23,7 @@ TAGS = {
     "runs": "Runs and the ramp",
     "reviews": "Cases before a person",
     "erasures": "Erasures and receipts",
+    "erasing": "Holds and manifests",
     "webhooks": "Webhooks in",
     "running": "Running it",
 }

@@ -6,10 +6,11 @@ several serve, each is to be asked on its own.
 """
 
 import hmac
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from ipaddress import ip_address
+from typing import Any
 
 from flask import Flask, Response, g, request
 from flask.typing import ResponseReturnValue
@@ -25,7 +26,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Connection
 
 from app.clock import Clock
-from app.store import measuring, products, standing
+from app.store import disputes, holds, manifests, measuring, products, standing
 from app.store.database import Database
 from app.web.problems import problem
 from app.world import billing
@@ -110,6 +111,12 @@ class Stock(Collector):
             self._erasures,
         )
         yield Figure(
+            "reconfirm_holds_to_review",
+            "Holds whose day of review has come.",
+            ("product",),
+            self._holds,
+        )
+        yield Figure(
             "reconfirm_compared_age_seconds",
             "How long ago each product was last compared with its billing system, whole.",
             ("product",),
@@ -163,6 +170,11 @@ class Stock(Collector):
         for product, _, due in measuring.erasures(connection, soon):
             yield (product,), due
 
+    def _holds(self, connection: Connection) -> Iterator[Sample]:
+        today = self.clock.now().date()
+        for product, many in holds.count_to_review(connection, today):
+            yield (product,), many
+
     def _compared(self, connection: Connection) -> Iterator[Sample]:
         now = self.clock.now()
         for product, ended_at, _ in measuring.compared(connection):
@@ -194,7 +206,7 @@ def _age(now: datetime, then: datetime) -> float:
     return (now - then).total_seconds()
 
 
-def _counted(rows: Callable[[Connection], measuring.Rows]) -> Read:
+def _counted(rows: Callable[[Connection], Sequence[tuple[Any, ...]]]) -> Read:
     """Read rows whose last column is the figure and whose others are labels."""
 
     def read(connection: Connection) -> Iterator[Sample]:
@@ -262,6 +274,18 @@ _COUNTS = (
         "Requests to erase that wait for a person.",
         ("product",),
         _erasures,
+    ),
+    Figure(
+        "reconfirm_disputes_too_late",
+        "Disputes that came when somebody was being erased already, and wait for a person.",
+        ("product",),
+        _counted(disputes.count_late),
+    ),
+    Figure(
+        "reconfirm_manifests_waiting",
+        "Manifests of who is due to be erased that wait to be approved.",
+        ("product",),
+        _counted(manifests.waiting),
     ),
     Figure(
         "reconfirm_brakes_on",

@@ -146,7 +146,7 @@ class PolicyCalls:
     def propose(self, product: str) -> ResponseReturnValue:
         """Write a policy down as a new version."""
         only_parameters("seen")
-        seen, once = _seen(), _once()
+        seen, once = _seen(), once_only()
         raw = decoded(POLICY_BODY, body_of(LARGEST, JSON))
         try:
             number = self.versions.propose(product, raw, _actor(), seen=seen, key=once)
@@ -315,7 +315,8 @@ def _seen() -> int | None:
     return None if text is None else int(text)
 
 
-def _once() -> str | None:
+def once_only() -> str | None:
+    """Give the key that a call is made once under; None where it carries none."""
     given = request.headers.get(ONCE)
     if given is not None and not _ONCE.fullmatch(given):
         mend = "It is one name of 1 to 255 visible ASCII characters."

@@ -227,6 +227,127 @@ class ReviewDone(Strict):
     outcome: Outcome
 
 
+# --- erasing -----------------------------------------------------------------------------------
+
+HoldReason = Literal["legal", "dispute", "entitlement", "restriction"]
+HoldState = Literal["on", "all"]
+
+
+class Hold(Struct, kw_only=True):
+    """A stop on erasure; `subscription` is null once its person was erased.
+
+    `source` is what set it by itself, such as a dispute or a refund, or the key of a call. It holds
+    until `released_at`: on `review_on` a person looks at it, and it does not lapse.
+    """
+
+    id: int
+    subscription: str | None
+    reason: HoldReason
+    source: str | None
+    set_by: str
+    set_at: Moment
+    review_on: date
+    released_at: Moment | None
+    released_by: str | None
+
+
+class Holds(Struct):
+    """A page of a list; `next_cursor` leads on and is null on the last page."""
+
+    holds: list[Hold]
+    next_cursor: str | None
+
+
+class HoldBody(Strict):
+    """A hold to be set; without `review_on` it is looked at again in 90 days."""
+
+    reason: HoldReason
+    review_on: Day | None = None
+
+
+ManifestState = Literal["making", "waiting", "approved", "done", "refused", "expired"]
+
+
+class Manifest(Struct, kw_only=True):
+    """Whose data is due to be erased as of a day; `hash` is of exactly these people.
+
+    `people` and `hash` are null while it is `making`.
+    """
+
+    number: int
+    day: date
+    state: ManifestState
+    people: int | None
+    hash: str | None
+    made_by: str
+    made_at: Moment
+    approved_at: Moment | None
+    refused_by: str | None
+    refused_at: Moment | None
+    ended_at: Moment | None
+
+
+class Manifests(Struct):
+    """A page of a list; `next_cursor` leads on and is null on the last page."""
+
+    manifests: list[Manifest]
+    next_cursor: str | None
+
+
+class ManifestApproval(Struct):
+    """Who approved a manifest; `counts`: they still may, and are somebody different."""
+
+    actor: str
+    approved_at: Moment
+    counts: bool
+
+
+class ManifestCount(Struct):
+    """How many on a manifest are of one kind."""
+
+    of: Literal["why", "stage", "plan", "country", "state", "skipped"]
+    value: str
+    people: int
+
+
+class ManifestShown(Manifest, kw_only=True):
+    """A manifest with who approved it; `lacks` is how many more people have to."""
+
+    approvals: list[ManifestApproval]
+    lacks: int
+    counts: list[ManifestCount]
+
+
+class ManifestEntry(Struct, kw_only=True):
+    """One who is on a manifest; `subscription`, `plan` and `country` are null once erased.
+
+    `since` is the day of the suspension or cancel; warnings were handed over on `warned` days.
+    `skipped` is the code of why somebody was passed over.
+    """
+
+    subscription: str | None
+    plan: str | None
+    country: str | None
+    round: int
+    stage: str
+    why: str
+    since: date
+    erase_on: date
+    warned_from: date
+    warned_on: date
+    warned: int
+    state: Literal["waiting", "begun", "skipped"]
+    skipped: str | None
+
+
+class ManifestEntries(Struct):
+    """A page of who is on a manifest, in the order of our own numbers."""
+
+    hash: str | None
+    entries: list[ManifestEntry]
+    next_cursor: str | None
+
+
 # --- runs --------------------------------------------------------------------------------------
 
 Guard = Literal["bounces", "complaints", "in_use"]

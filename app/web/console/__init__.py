@@ -20,6 +20,9 @@ from app.versions import Versions
 from app.web.console import static
 from app.web.console.attendance import Attendance
 from app.web.console.editor import Editor
+from app.web.console.erasures import ErasurePages
+from app.web.console.holds import HoldPages
+from app.web.console.manifests import ManifestPages
 from app.web.console.oidc import Provider
 from app.web.console.overview import Overviews
 from app.web.console.people import People
@@ -95,6 +98,9 @@ class Console:
             *People(self.database, self.clock).routes(),
             *RunPages(self.database, self.clock).routes(),
             *Queues(self.database, self.clock, self.links).routes(),
+            *ManifestPages(self.database, self.clock).routes(),
+            *HoldPages(self.database, self.clock).routes(),
+            *ErasurePages(self.database, self.clock).routes(),
             *VersionPages(self.database, self.clock, versions).routes(),
         ]
 

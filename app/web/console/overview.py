@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from app import guards
 from app.clock import Clock
 from app.forecast import Forecaster
-from app.store import cases, funnel, lists, overview, pace, products, versions
+from app.store import cases, erasing_views, funnel, lists, overview, pace, products, versions
 from app.store.cases import HistoryWrite
 from app.store.database import Database
 from app.store.funnel import Came
@@ -122,6 +122,7 @@ class Overviews:
         with self.database.transaction() as connection:
             found = products.load(connection, product)
             standing = overview.standing(connection, found.id)
+            waits = erasing_views.waits(connection, found.id, now.date())
             counts = overview.steps(connection, found.id, span.first, span.last)
             points = overview.curve(connection, found.id)
             brakes = products.brakes(connection, found.id)
@@ -134,6 +135,7 @@ class Overviews:
             here="overview",
             product=found,
             standing=standing,
+            waits=waits,
             proposals=proposals[-PROPOSALS:],
             made=made if made is not None and made.waits else None,
             checks=_checks(found, standing),

@@ -17,12 +17,14 @@ from app.clock import Clock
 from app.engine import reviews as engine
 from app.engine.door import apply_in
 from app.engine.explain import Explanation, explain
+from app.engine.holds import AT_MOST, LOOKED_AT
 from app.errors import Conflict
 from app.lifecycle.answers import LIVING
 from app.lifecycle.case import Answer, AskReview, Concern, Finding, Verdict, Word
 from app.store import (
     cases,
     evidence,
+    holds,
     outbox,
     population,
     products,
@@ -34,6 +36,7 @@ from app.store import (
 from app.store.cases import HistoryWrite
 from app.store.database import Database
 from app.store.evidence import Shown
+from app.store.holds import Reason
 from app.web.console.roles import Role
 from app.web.console.sayings import ahead, blocked
 from app.web.console.sessions import Needs, View, here
@@ -143,6 +146,7 @@ class People:
             letters = [_letter(each) for each in evidence.of_subscription(connection, number)]
             effects = [Waiting(*each) for each in outbox.of_subscription(connection, number)]
             review = reviews.open_of(connection, row.id, number)
+            on = holds.on(connection, row.id, number) if told.held else []
             self._note_opening(connection, row.id, number, told)
         mine = here().roles.on(product)
         return show(
@@ -158,6 +162,13 @@ class People:
             letters=letters,
             effects=effects,
             review=review,
+            holds=on,
+            reasons=list(Reason),
+            review_on=now.date() + LOOKED_AT,
+            soonest=now.date(),
+            latest=AT_MOST.after(now.date()),
+            may_edit=mine is not None and mine >= Role.EDITOR,
+            may_release=mine is not None and mine >= Role.APPROVER,
             acts=_acts(told) if mine is not None and mine >= Role.EDITOR else None,
             asked_by=ASKED_BY,
             concerns=list(Concern),

@@ -6,6 +6,7 @@ subscriptions.py  where people stand; what they answered elsewhere, and mail tha
 runs.py           what a day of sweeps did, and the ramp
 reviews.py        cases before a person
 erasures.py       erasures, and what targets say of them
+erasing.py        holds, and manifests of who is due to be erased
 forecasts.py      what a policy would do
 funnel.py         what came of asking
 brake.py          the one stop
@@ -15,6 +16,7 @@ running.py        whether the service is there, and its figures
 """
 
 from app.web.api.operations.brake import brake_operations
+from app.web.api.operations.erasing import erasing_operations
 from app.web.api.operations.erasures import erasure_operations
 from app.web.api.operations.forecasts import forecast_operations
 from app.web.api.operations.funnel import funnel_operations
@@ -39,6 +41,7 @@ def operations() -> tuple[Operation, ...]:
         *run_operations(),
         *review_operations(),
         *erasure_operations(),
+        *erasing_operations(),
         *forecast_operations(),
         *policy_operations(),
         *funnel_operations(),

@@ -110,12 +110,13 @@ def _standard() -> Operation:
             "type": {
                 "type": "string",
                 "description": "subscription.created, updated, canceled, paused or resumed;"
-                " others are answered with `ignored`.",
+                " dispute.opened or closed; others are answered with `ignored`.",
             },
             "timestamp": {"type": "string", "format": "date-time"},
             "data": {
                 "type": "object",
-                "description": "The subscription, by the names of the import file.",
+                "description": "The subscription, by the names of the import file; of a dispute its"
+                " `id` and the `subscription`.",
             },
         },
     }

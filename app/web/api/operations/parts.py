@@ -51,7 +51,7 @@ class Body:
 class Operation:
     """One call: where it is, who may, what it takes and gives, and what may go wrong."""
 
-    method: Literal["get", "post"]
+    method: Literal["get", "post", "delete"]
     path: str
     name: str
     summary: str

@@ -28,6 +28,14 @@ ROUTES = {
     ("GET", "reviews"): "read",
     ("GET", "reviews/7"): "read",
     ("POST", "reviews/7/done"): "manage",
+    ("GET", "holds"): "read",
+    ("GET", "holds/7"): "read",
+    ("DELETE", "holds/7"): "manage",
+    ("GET", "subscriptions/ada/holds"): "read",
+    ("POST", "subscriptions/ada/holds"): "manage",
+    ("GET", "manifests"): "read",
+    ("GET", "manifests/7"): "read",
+    ("GET", "manifests/7/entries"): "read",
     ("POST", "forecasts"): "read",
     ("GET", "policies"): "read",
     ("POST", "policies"): "manage",
@@ -61,6 +69,7 @@ BODIES = {
     "feedback": ("application/json", {"events": []}),
     "subscriptions/ada/answer": ("application/json", {"answer": "keep"}),
     "reviews/7/done": ("application/json", {"outcome": "put_right"}),
+    "subscriptions/ada/holds": ("application/json", {"reason": "legal"}),
     "forecasts": ("application/json", {}),
     "policies": ("application/json", {"unused_after": "P2Y"}),
     "policies/2/comment": ("application/json", {"code": "looks_right"}),
@@ -100,6 +109,7 @@ def wants_a_look(town: Town) -> None:
     rows(town.database, f"insert into review ({columns}) select {case} from subscription")  # noqa: S608
     has_versions(town)
     owes_a_receipt(town)
+    is_held(town)
 
 
 def owes_a_receipt(town: Town) -> None:
@@ -115,6 +125,18 @@ def owes_a_receipt(town: Town) -> None:
     columns = "erasure_id, target_id, product_id, last, state, not_before"
     values = f"id, {TARGET}, product_id, false, 'told', begun_at from erasure"
     rows(town.database, f"insert into receipt ({columns}) select {values}")
+
+
+def is_held(town: Town) -> None:
+    """Have Ada held, as number 7, and on manifest 7."""
+    at = town.clock.now()
+    columns = "id, product_id, subscription_id, reason, set_by, set_at, review_on"
+    values = "7, product_id, id, 'legal', 'cli:ann', :at, '2024-12-01' from subscription"
+    rows(town.database, f"insert into hold ({columns}) select {values}", at=at)
+    columns = "product_id, number, day, made_by, made_at, people, hash, state"
+    values = "id, 7, '2024-09-01', 'clock', :at, 1, '\\xaa', 'waiting' from product"
+    statement = f"insert into manifest ({columns}) select {values} where key = 'tv'"
+    rows(town.database, statement, at=at)
 
 
 def has_versions(town: Town) -> None:
@@ -164,7 +186,10 @@ def test_every_caller_gets_of_every_route_what_is_theirs(
     wants_a_look(town)
     kind, body = BODIES.get(path, (None, None))
     system = caller_of(town, client, caller)
-    reply = system.get(path) if method == "GET" else system.post(path, body, content_type=kind)
+    if method == "POST":
+        reply = system.post(path, body, content_type=kind)
+    else:
+        reply = system.open(method, path)
     assert reply.status_code == expected(caller, ROUTES[method, path]), reply.text
 
 
@@ -176,6 +201,8 @@ def test_the_table_has_every_route_under_v1(client: FlaskClient) -> None:
             .replace("<subscription>", "ada")
             .replace("<review>", "7")
             .replace("<erasure>", "era_tv_ada")
+            .replace("<hold>", "7")
+            .replace("<manifest>", "7")
             .replace("<version>/list", "1/list")
             .replace("<version>", "2")
             .replace("<run>", "1"),

@@ -5,9 +5,13 @@ import pytest
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from app.store import measuring, products
+from app.engine import holds
+from app.engine.holds import Wanted
+from app.store import disputes, measuring, products
+from app.store.holds import Reason
 from app.web import create_app
 from tests.app.web.api.conftest import BASE, System, key_for, problem_in
+from tests.manifests import made
 from tests.probe import asked, rows, suspended
 from tests.world import Town, row
 
@@ -57,6 +61,27 @@ def test_what_waits_in_the_outbox_is_counted_with_its_age(town: Town, client: Fl
     assert found["reconfirm_outbox_oldest_age_seconds", frozenset({"tv", "notice"})] > 0
     rows(town.database, "update outbox set state = 'parked'")
     assert figures(client)["reconfirm_outbox", frozenset({"tv", "notice", "parked"})] == 2
+
+
+def test_what_keeps_erasing_from_going_on_is_counted(town: Town, client: FlaskClient) -> None:
+    town.join(row("ada"), row("bob"))
+    today, product = town.clock.now().date(), frozenset({"tv"})
+    names = ("holds_to_review", "disputes_too_late", "manifests_waiting")
+
+    def counted() -> list[float]:
+        found = figures(client)
+        return [found[f"reconfirm_{name}", product] for name in names]
+
+    assert counted() == [0, 0, 0]
+    for name, day in (("ada", today), ("bob", None)):
+        wanted = Wanted(town.id_of(name), Reason.LEGAL, day)
+        holds.add(town.database, town.clock, "tv", wanted, "cli:ann")
+    made(town, "ada")
+    made(town, "bob", state="approved")
+    with town.database.transaction() as connection:
+        disputes.put(connection, town.product.id, "s:1", None, town.clock.now(), ended=False)
+        disputes.put_late(connection, town.product.id, "s:1", town.id_of("bob"))
+    assert counted() == [1, 1, 1]
 
 
 def test_what_is_wrong_with_the_books_is_counted(town: Town, client: FlaskClient) -> None:

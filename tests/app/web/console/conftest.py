@@ -12,14 +12,19 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 from werkzeug.test import TestResponse
 
+from app.engine import holds
+from app.engine.holds import Wanted
 from app.store import console as store
-from app.store import lists, runs
+from app.store import disputes, lists, runs
+from app.store.holds import Reason
 from app.web import create_app
 from app.web.console import Access
 from tests.app.web.console.provider import CLIENT, SECRET, FakeProvider, served
 from tests.conftest import KEYS
+from tests.manifests import made
 from tests.world import MovableClock, Town, row
 
+ERASURE = "era_1"
 BASE = "https://reconfirm.example"
 ORIGIN = {"Origin": BASE}
 
@@ -114,6 +119,11 @@ class Things:
     effect: int
     message: int
     run: int
+    hold: int
+    manifest: int
+    dispute: int
+    target: int
+    erasure: str = ERASURE
     version: int = 1
 
 
@@ -121,7 +131,40 @@ class Things:
 def things(town: Town) -> Things:
     person = town.join(row("a"))[0]
     listed(town)
-    return Things(person, parked(town, "a"), message(town), run(town))
+    effect, told, ran = parked(town, "a"), message(town), run(town)
+    wanted = Wanted(person, Reason.LEGAL)
+    hold = holds.add(town.database, town.clock, town.key, wanted, "cli:ann").id
+    return Things(
+        person, effect, told, ran, hold, made(town, "a"), late(town, "a"), erased(town, "a")
+    )
+
+
+def late(town: Town, name: str) -> int:
+    """Have a dispute come too late for a hold; give its number."""
+    source, product_id = f"stripe:dp_{secrets.token_hex(4)}", town.product.id
+    with town.database.transaction() as connection:
+        disputes.put(connection, product_id, source, None, town.clock.now(), ended=False)
+        disputes.put_late(connection, product_id, source, town.id_of(name))
+        return disputes.late(connection, product_id, 99)[-1].id
+
+
+def erased(town: Town, name: str, number: str = ERASURE, state: str = "parked") -> int:
+    """Have an erasure be under way, a receipt of which stopped; give the number of its target."""
+    made_target = """insert into target (product_id, key, kind, categories, created_by, created_at)
+        values (:product, 'crm', 'webhook', '["profile", "tickets"]', 'cli:ann', :at)
+        on conflict (product_id, key) where retired_at is null
+          do update set kind = excluded.kind returning id"""
+    begun = """insert into erasure (id, product_id, subscription_id, round, cause, begun_at,
+          begun_by) values (:number, :product, :who, 1, 'request', :at, 'clock')"""
+    owed = """insert into receipt (erasure_id, target_id, product_id, last, state, not_before,
+          tries, error) values (:number, :target, :product, false, :state, :at, 7, 'http 503')"""
+    values = {"product": town.product.id, "at": town.clock.now(), "number": number}
+    values |= {"who": town.id_of(name), "state": state}
+    with town.database.transaction() as connection:
+        target = int(connection.execute(text(made_target), values).scalar_one())
+        connection.execute(text(begun), values)
+        connection.execute(text(owed), values | {"target": target})
+    return target
 
 
 def listed(town: Town) -> None:

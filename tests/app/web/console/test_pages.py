@@ -18,8 +18,9 @@ from app.store.database import Database
 from app.web.console.people import ASKED_BY, DONE, WORDS
 from app.web.console.words import FOLDER, languages, sentences
 from app.web.words import names_in
-from tests.app.web.console.conftest import BASE, ORIGIN, Desk, Things, message, parked
+from tests.app.web.console.conftest import BASE, ORIGIN, Desk, Things, erased, message, parked
 from tests.app.web.console.forms import Sheet
+from tests.manifests import hash_of, made
 from tests.world import Town, row
 
 TV = "/console/products/tv"
@@ -28,6 +29,10 @@ PAGES = (
     f"{TV}/people",
     f"{TV}/runs",
     f"{TV}/queues",
+    f"{TV}/manifests",
+    f"{TV}/erasures",
+    f"{TV}/targets",
+    f"{TV}/holds",
     "/console/",
     "/console/sessions",
 )
@@ -568,6 +573,34 @@ def test_every_deed_stands_in_history(desk: Desk, things: Things) -> None:
             f"{TV}/queues/unreachable/{things.person}",
             {},
         ),
+        "/console/products/<product>/people/<int:number>/hold": (
+            f"{person(desk, 'k')}/hold",
+            {"reason": "legal"},
+        ),
+        "/console/products/<product>/holds/<int:number>/review": (
+            f"{TV}/holds/{things.hold}/review",
+            {"review_on": "2024-12-01"},
+        ),
+        "/console/products/<product>/holds/<int:number>/release": (
+            f"{TV}/holds/{things.hold}/release",
+            {},
+        ),
+        "/console/products/<product>/disputes/<int:number>/seen": (
+            f"{TV}/disputes/{things.dispute}/seen",
+            {},
+        ),
+        "/console/products/<product>/manifests/<int:number>/approve": (
+            f"{TV}/manifests/{things.manifest}/approve",
+            {"hash": hash_of(desk.town, things.manifest)},
+        ),
+        "/console/products/<product>/manifests/<int:number>/refuse": (
+            f"{TV}/manifests/{things.manifest}/refuse",
+            {},
+        ),
+        "/console/products/<product>/erasures/<erasure>/receipts/<int:number>/retry": (
+            f"{TV}/erasures/{things.erasure}/receipts/{things.target}/retry",
+            {},
+        ),
         "/console/sessions/end": ("/console/sessions/end", {"name": "mallory"}),
         "/console/products/<product>/ramp/pause": (f"{TV}/ramp/pause", {"why": "other"}),
         "/console/products/<product>/ramp/resume": (f"{TV}/ramp/resume", {"why": "mended"}),
@@ -761,7 +794,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 MOST = {
     "/console/": 3,
     "/console/sessions": 3,
-    f"{TV}/": 19,
+    f"{TV}/": 20,
     f"{TV}/policy": 6,
     f"{TV}/policy/edit": 12,
     f"{TV}/policy/versions/1": 16,
@@ -770,6 +803,12 @@ MOST = {
     f"{TV}/curve.csv": 5,
     f"{TV}/people": 5,
     f"{TV}/queues": 7,
+    f"{TV}/manifests": 6,
+    f"{TV}/manifests/1": 14,
+    f"{TV}/erasures": 6,
+    f"{TV}/erasures/era_1": 7,
+    f"{TV}/targets": 7,
+    f"{TV}/holds": 8,
     "person": 15,
 }
 
@@ -780,6 +819,8 @@ def test_a_page_asks_the_database_little_and_is_small(
     asked(desk.town, *(f"p{each}" for each in range(60)))
     for each in range(60):
         parked(desk.town, f"p{each}")
+        erased(desk.town, f"p{each}", f"era_{each}")
+    made(desk.town, *(f"p{each}" for each in range(60)))
     who = desk.person("admin")
     found = {}
     for path in MOST:

@@ -61,6 +61,23 @@ ROUTES = {
     ("POST", "/console/products/<product>/ramp/pause"): "editor",
     ("POST", "/console/products/<product>/ramp/resume"): "editor",
     ("POST", "/console/products/<product>/ramp/stop"): "approver",
+    ("POST", "/console/products/<product>/people/<int:number>/hold"): "editor",
+    ("GET", "/console/products/<product>/holds"): "viewer",
+    ("POST", "/console/products/<product>/holds/<int:number>/review"): "editor",
+    ("POST", "/console/products/<product>/holds/<int:number>/release"): "approver",
+    ("POST", "/console/products/<product>/disputes/<int:number>/seen"): "editor",
+    ("GET", "/console/products/<product>/manifests"): "viewer",
+    ("GET", "/console/products/<product>/manifests/<int:number>"): "viewer",
+    ("GET", "/console/products/<product>/manifests/<int:number>/people.csv"): "editor",
+    ("POST", "/console/products/<product>/manifests/<int:number>/approve"): "approver",
+    ("POST", "/console/products/<product>/manifests/<int:number>/refuse"): "approver",
+    ("GET", "/console/products/<product>/erasures"): "viewer",
+    ("GET", "/console/products/<product>/erasures/<erasure>"): "viewer",
+    (
+        "POST",
+        "/console/products/<product>/erasures/<erasure>/receipts/<int:number>/retry",
+    ): "editor",
+    ("GET", "/console/products/<product>/targets"): "viewer",
     ("GET", "/console/products/<product>/queues"): "viewer",
     ("POST", "/console/products/<product>/queues/parked/<int:number>"): "editor",
     ("POST", "/console/products/<product>/queues/inbox/<int:number>"): "editor",
@@ -108,9 +125,18 @@ def concrete(path: str, things: Things) -> str:
         number = things.version
     if "/runs/" in path:
         number = things.run
+    if "/holds/" in path:
+        number = things.hold
+    if "/manifests/" in path:
+        number = things.manifest
+    if "/disputes/" in path:
+        number = things.dispute
+    if "/receipts/" in path:
+        number = things.target
     return (
         path.replace("<product>", "tv")
         .replace("<int:number>", str(number))
+        .replace("<erasure>", things.erasure)
         .replace("<token>", "x" * 43)
         .replace("<name>", HTMX)
     )

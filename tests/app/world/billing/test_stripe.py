@@ -32,7 +32,17 @@ from app.store import products
 from app.store.database import Database
 from app.store.running import LOOK
 from app.world.billing import stripe as system
-from app.world.connector import Away, Charge, Connector, Event, Order, Repayment, Site, Unfit
+from app.world.connector import (
+    Away,
+    Charge,
+    Connector,
+    Dispute,
+    Event,
+    Order,
+    Repayment,
+    Site,
+    Unfit,
+)
 from app.world.hooks import Sender
 from app.world.outcome import Done, Later, No
 from app.world.stripe import calls
@@ -1261,6 +1271,38 @@ def told(kind: str, about: Any, **more: Any) -> Event:
 
 
 PARENT = {"type": "subscription_details", "subscription_details": {"subscription": "sub_1"}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "about", "dispute"),
+    [
+        ("created", {"payment_intent": "pi_1"}, Dispute("dp_1", "pi_1")),
+        ("created", {"charge": {"customer": "cus_1"}}, Dispute("dp_1", None, ("cus_1",))),
+        (
+            "created",
+            {"payment_intent": "pi_1", "charge": {"customer": "cus_1"}},
+            Dispute("dp_1", "pi_1"),
+        ),
+        ("updated", {"payment_intent": "pi_1", "status": "under_review"}, Dispute("dp_1", "pi_1")),
+        (
+            "updated",
+            {"payment_intent": "pi_1", "status": "won"},
+            Dispute("dp_1", "pi_1", ended=True),
+        ),
+        (
+            "updated",
+            {"payment_intent": "pi_1", "status": "lost"},
+            Dispute("dp_1", "pi_1", ended=True),
+        ),
+        ("closed", {"payment_intent": "pi_1"}, Dispute("dp_1", "pi_1", ended=True)),
+        ("created", {"charge": "ch_1"}, None),
+    ],
+)
+def test_a_dispute_says_whose_it_is_and_whether_it_is_over(
+    kind: str, about: Any, dispute: Dispute | None
+) -> None:
+    assert told(f"charge.dispute.{kind}", {"id": "dp_1"} | about).dispute == dispute
+    assert told(f"refund.{kind}", {"id": "dp_1"} | about).dispute is None
 
 
 @pytest.mark.parametrize(
