@@ -31,20 +31,16 @@ PATIENCE = timedelta(seconds=10)
 def link(previous: bytes, no: int, line: Line) -> bytes:
     """Give the hash of a line at its place in a chain, behind the hash before it.
 
-    Every column counts, each written as its length and its text, so that no two lines are written
-    alike; a column without a value is a dash.
+    Every column counts, texts with their length before them, so that no two lines are written
+    alike; a column without a value is written None, which no number is.
     """
-    columns = (str(no), *map(_written, line))
-    written = ",".join("-" if each is None else f"{len(each)}:{each}" for each in columns)
-    return hashlib.sha256(b"reconfirm.history.1\n" + previous + written.encode()).digest()
-
-
-def _written(value: object) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, int):
-        return str(value)
-    return value.astimezone(UTC).isoformat(timespec="microseconds")  # type: ignore[attr-defined,no-any-return]
+    at = line.at.astimezone(UTC).isoformat(timespec="microseconds")
+    written = (
+        f"reconfirm.history.1\n{no},{line.id},{line.product_id},{line.subscription_id},{line.round},"
+        f"{line.version},{at},{len(line.what)}:{line.what},{len(line.why)}:{line.why},"
+        f"{len(line.actor)}:{line.actor}"
+    )
+    return hashlib.sha256(previous + written.encode()).digest()
 
 
 # --- sealing -----------------------------------------------------------------------------------

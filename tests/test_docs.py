@@ -14,7 +14,10 @@ from typing import Any
 
 import pytest
 import requests
+from cryptography.exceptions import InvalidSignature
 
+from app import certificates
+from app.certificates import Proof
 from app.clock import Clock
 from app.inbox import speaks
 from app.links import Links
@@ -72,6 +75,20 @@ def test_billing_tells_us_what_changed(
         tell(ADDRESS, secret, "subscription.created", row("ada"), datetime.now(UTC), "msg_1")
     assert answers == [(200, "applied"), (200, "duplicate")]
     assert rows(database, "select external_id from subscription") == [("ada",)]
+
+
+def test_a_certificate_is_verified_as_the_page_says() -> None:
+    secrets = [
+        "new-key-0123456789-0123456789-0123456789",
+        "old-key-0123456789-0123456789-0123456789",
+    ]
+    proof = Proof("er_0123456789", "tv", "Télé", "request", START, START, ("contact",))
+    document, keys = certificates.make(proof, secrets[1:]), certificates.published(secrets)
+    genuine = written("proof.md")["genuine"]
+    assert genuine(document, keys)
+    document["certificate"]["cause"] = "schedule"
+    with pytest.raises(InvalidSignature):
+        genuine(document, keys)
 
 
 def test_billing_obeys_each_command_once() -> None:

@@ -113,7 +113,7 @@ def healthz() -> Response:
 
 def robots() -> Response:
     """Ask crawlers to leave the pages of people alone."""
-    return _plain("User-agent: *\nDisallow: /a/\nDisallow: /e/\n")
+    return _plain("User-agent: *\nDisallow: /a/\nDisallow: /c/\nDisallow: /e/\n")
 
 
 def refused(error: HTTPException) -> Response:

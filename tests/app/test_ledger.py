@@ -1,5 +1,6 @@
 """The ledger of erasures: no gap, no change unseen, and a file that only grows."""
 
+import fcntl
 import json
 import os
 from datetime import UTC, datetime, timedelta
@@ -141,6 +142,22 @@ def test_those_who_export_at_once_write_each_entry_once(database: Database, path
     for each in threads:
         each.join()
     assert numbers(path) == list(range(1, 50))
+
+
+def test_who_exports_waits_for_who_is_just_writing(database: Database, path: Path) -> None:
+    enter(database, 1, 2)
+    export(database, path)
+    whole = path.read_bytes()
+    path.write_bytes(b"")
+    with path.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        waits = Thread(target=export, args=(database, path))
+        waits.start()
+        waits.join(0.5)
+        file.write(whole)
+        file.flush()
+    waits.join()
+    assert path.read_bytes() == whole
 
 
 def test_a_file_that_is_ahead_of_the_database_is_not_written(

@@ -106,7 +106,7 @@ class Api:
         routes.add_url_rule("/erasures", "erasures", erasures.page)
         routes.add_url_rule(gone, "erasure", erasures.show)
         routes.add_url_rule(f"{gone}/receipts", "receipt", erasures.give, methods=["POST"])
-        HoldCalls(self.database, self.clock).register(routes)
+        HoldCalls(self.database, self.clock, self.links).register(routes)
         ManifestCalls(self.database, self.clock).register(routes)
         runs = RunCalls(self.database, self.clock)
         routes.add_url_rule("/runs", "runs", runs.page)

@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 from app.clock import Clock
 from app.engine import holds as engine
 from app.engine.holds import Wanted
+from app.links import Links
 from app.store import holds as store
 from app.store import products
 from app.store.database import Database
@@ -35,6 +36,7 @@ class HoldCalls:
 
     database: Database
     clock: Clock
+    links: Links
 
     def register(self, routes: Blueprint) -> None:
         """Put the routes on a blueprint."""
@@ -61,7 +63,11 @@ class HoldCalls:
         state, limit = _state(), limit_asked_for()
         with self.database.transaction() as connection:
             number = products.row_of(connection, product).id
-            sid = None if subscription is None else present(connection, number, subscription)
+            sid = (
+                None
+                if subscription is None
+                else present(connection, number, subscription, self.links)
+            )
             of = f"holds {state} {sid or ''}"
             after = int(cursors.place_of(request.args.get("cursor"), of, number, "int"))
             found = store.listed(
@@ -93,7 +99,7 @@ class HoldCalls:
         body = decoded(_BODY, body_of(LARGEST, JSON))
         with self.database.transaction() as connection:
             product_id = products.row_of(connection, product).id
-            sid = present(connection, product_id, subscription)
+            sid = present(connection, product_id, subscription, self.links)
         wanted = Wanted(sid, Reason(body.reason), _day(body.review_on), _source(once))
         return answer(_told(engine.add(self.database, self.clock, product, wanted, _actor())))
 
