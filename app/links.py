@@ -51,6 +51,7 @@ class Links:
         newest_last = list(reversed(keys))
         self._answer = Signer(newest_last, salt="reconfirm.answer")
         self._fresh = Signer(newest_last, salt="reconfirm.fresh")
+        self._data = Signer(newest_last, salt="reconfirm.data")
         self._notice = Signer(newest_last, salt="reconfirm.notice")
         self._address = [hmac.digest(key.encode(), ADDRESS, hashlib.sha256) for key in keys]
         self._subscription = [
@@ -86,11 +87,23 @@ class Links:
 
         Whether it is still good is for the caller to ask.
         """
-        payload = _open(self._fresh, token, FRESH.size)
-        if payload is None:
-            return None
-        subscription, number, micros = FRESH.unpack(payload)
-        return Fresh(subscription, number, EPOCH + micros * MICROSECOND)
+        return _fresh(self._fresh, token)
+
+    def data_token(self, subscription: int, number: int, made_at: datetime) -> str:
+        """Give the token of a link to what is held, made at a moment (aware, on the wall clock)."""
+        micros = (made_at - EPOCH) // MICROSECOND
+        return _seal(self._data, FRESH.pack(subscription, number, micros))
+
+    def data_url(self, subscription: int, number: int, made_at: datetime) -> str:
+        """Give the address of the page on which somebody sees what is held about them."""
+        return f"{self._base}/d/{self.data_token(subscription, number, made_at)}"
+
+    def read_data(self, token: str) -> Fresh | None:
+        """Give what a link to what is held names, as `read_fresh` does of one that erases.
+
+        Neither is ever taken for the other.
+        """
+        return _fresh(self._data, token)
 
     def notice_id(self, subscription: int, number: int, kind: str, version: int) -> str:
         """Give the part of a Message-ID before the @: the same for each copy of one notice."""
@@ -161,6 +174,14 @@ def plain_address(address: str) -> str:
 def _receipt_token(key: bytes, erasure: str, target: int) -> str:
     told = f"{erasure}\n{target}".encode(errors="surrogatepass")
     return _encoded(hmac.digest(key, told, hashlib.sha256)).decode("ascii")
+
+
+def _fresh(signer: Signer, token: str) -> Fresh | None:
+    payload = _open(signer, token, FRESH.size)
+    if payload is None:
+        return None
+    subscription, number, micros = FRESH.unpack(payload)
+    return Fresh(subscription, number, EPOCH + micros * MICROSECOND)
 
 
 def _seal(signer: Signer, payload: bytes) -> str:

@@ -17,7 +17,7 @@ import structlog
 Line = MutableMapping[str, Any]
 HIDDEN = "[hidden]"
 _SECRET = re.compile(
-    r"rk_[\w-]{8,}|whsec_[\w+/=-]{8,}|/a/[\w.~-]{8,}|[^\s@<>\"']+@[^\s@<>\"']+"
+    r"rk_[\w-]{8,}|whsec_[\w+/=-]{8,}|/[ade]/[\w.~-]{8,}|[^\s@<>\"']+@[^\s@<>\"']+"
     r"|(?<=://)[^\s/@]*:[^\s/@]*(?=@)|\b\d{13,19}\b"
 )
 """Keys, signing secrets, tokens of pages, addresses, logins in URLs, card numbers."""

@@ -161,6 +161,15 @@ def moment(name: str, text: str) -> datetime:
         raise RowRefused(name, "is out of range", text) from None
 
 
+def address(text: str) -> str:
+    """Give an address in its one way of writing; RowRefused where it is none, or holds more."""
+    _check_text("email", text)
+    found = _email(text)
+    if found is None:
+        raise RowRefused("email", "is empty")
+    return found
+
+
 def _email(text: str) -> str | None:
     if not text.strip():
         return None

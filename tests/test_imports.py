@@ -44,6 +44,7 @@ LAYERS = (
     {"app.web"},
     {
         "app.engine",
+        "app.export",
         "app.guards",
         "app.usage",
         "app.mirror",

@@ -45,7 +45,7 @@ PLACES = {
     "console-link": "entering",
     "console": "entering",
     "clock": "clocks",
-    "subject": "explaining",
+    "subject": "rights",
     "funnel": "looking",
     "outbox": "looking",
     "audit": "auditing",

@@ -1,4 +1,4 @@
-"""The cases that subscribers want a person to look at, or to erase."""
+"""The cases that subscribers want a person to look at, and who wants to be erased."""
 
 from dataclasses import asdict
 from typing import Any
@@ -84,9 +84,9 @@ def done(product_key: str, number: int, finding: str, as_json: bool, actor: str)
     The case goes on; no deadline falls sooner than three days from now. The subscriber's page says
     what was found.
 
-    A request to erase ends with erased_by_hand, once you have erased everything, told everybody who
-    had it from you, and written to the person; or with erasure_refused_legal,
-    erasure_refused_dispute or erasure_refused_restriction. Nothing is erased by this command.
+    A request to erase is carried out by itself, a day after it was made. You end it here only by
+    refusing it (erasure_refused_legal, erasure_refused_dispute or erasure_refused_restriction), or
+    with erased_by_hand where you erased everything without us: then nothing more is erased.
     """
     with installed() as parts:
         found = engine.finish(

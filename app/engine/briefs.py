@@ -99,9 +99,11 @@ def brief_for(  # noqa: PLR0913, PLR0917 - what, to whom and when
 
 
 def _fresh(kind: Kind, links: Links, case: Case, wall: datetime) -> str:
-    if kind is not Kind.FRESH_LINK:
+    """Give the link of its own that a notice brings; each opens what it is for and nothing else."""
+    makers = {Kind.FRESH_LINK: links.fresh_url, Kind.DATA_LINK: links.data_url}
+    if kind not in makers:
         return ""
-    return links.fresh_url(case.subscription.id, _round(case).number, wall)
+    return makers[kind](case.subscription.id, _round(case).number, wall)
 
 
 def promised_day(case: Case, current: Round) -> date | None:

@@ -21,6 +21,7 @@ from app.engine.withheld import no_news, remember, withhold
 from app.lifecycle.case import (
     ACT_OF,
     BRAKED,
+    LINKS,
     Acknowledged,
     Act,
     Case,
@@ -241,7 +242,7 @@ class _Claiming:
     def settle(self, lease_until: datetime) -> list[Task]:
         """Write the claims and give the tasks."""
         tasks = self._tasks(lease_until)
-        fresh = [_link_of(task) for task in tasks if task.kind is Kind.FRESH_LINK]
+        fresh = [_link_of(task) for task in tasks if task.kind in LINKS]
         freshlinks.made(self.connection, fresh, self.wall)
         outbox.claim(self.connection, tasks, lease_until)
         outbox.delete(self.connection, self.void)

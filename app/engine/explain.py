@@ -15,8 +15,10 @@ from sqlalchemy import Connection
 from app.engine.door import Batch
 from app.guards import halted, is_stale
 from app.lifecycle import wake_at
+from app.lifecycle.answers import erasable
 from app.lifecycle.case import Case, Reach, Round, Stage, Subscription
 from app.lifecycle.dates import ASKABLE, inactive_since, next_charge, peace_until, terms_for
+from app.lifecycle.erasures import OWN_REST
 from app.lifecycle.passing import ACT_ON_SILENCE
 from app.store import cases, holds, outbox, population, products, standing
 from app.store.products import Product
@@ -24,8 +26,16 @@ from app.world import billing
 from app.world.connector import CONFIRMED_WITHIN, Capabilities
 
 AHEAD = {
-    "erased_by_hand": (
-        "a person erases the data by hand: `reconfirm review list` says by which day"
+    "own_erasure": (
+        "the data is erased by itself from {at:%Y-%m-%d %H:%M} UTC on, as the person asked; until"
+        " then they can take it back"
+    ),
+    "own_erasure_charged": (
+        "the data is erased by itself, as the person asked, once nothing is charged any more"
+    ),
+    "own_erasure_held": (
+        "a hold keeps the data that the person asked to erase: release it, or refuse by"
+        " `reconfirm review done`"
     ),
     "looked_at": "is looked at again on {on:%Y-%m-%d}",
     "never_asked": "nothing: is not to be asked",
@@ -56,8 +66,8 @@ BLOCKS = {
         " `reconfirm review done`"
     ),
     "erasure": (
-        "to be erased was asked for on {at:%Y-%m-%d %H:%M} UTC: erase it,"
-        " then `reconfirm review done`"
+        "to be erased was asked for on {at:%Y-%m-%d %H:%M} UTC: nothing follows from silence"
+        " any more"
     ),
     "hold": "a hold ({ground}) stops erasure, to be looked at on {on}: `reconfirm hold list`",
     "reach": "no notice reaches the person: {reach}",
@@ -176,7 +186,7 @@ def _next(case: Case, batch: Batch) -> Saying:
     """Say what comes next if nothing else happens."""
     current = case.round
     if current is not None and current.erase_at is not None and current.act is None:
-        return Saying("erased_by_hand")
+        return _own_erasure(case, current, current.erase_at)
     if current is None or not current.open:
         due = batch.wake(case)
         return Saying("looked_at", {"on": due.date()}) if due else Saying("never_asked")
@@ -187,6 +197,14 @@ def _next(case: Case, batch: Batch) -> Saying:
     if current.erase_on is not None:
         return Saying("erased", {"on": current.erase_on})
     return Saying("waits")
+
+
+def _own_erasure(case: Case, current: Round, asked_at: datetime) -> Saying:
+    if case.held:
+        return Saying("own_erasure_held")
+    if not erasable(current):
+        return Saying("own_erasure_charged")
+    return Saying("own_erasure", {"at": asked_at + OWN_REST})
 
 
 def _next_while_asked(current: Round) -> Saying:

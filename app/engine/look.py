@@ -212,6 +212,12 @@ def _statement() -> Select[Any]:
         .where(or_(brake.c.product_id.is_(None), brake.c.product_id == one.c.product_id))
         .scalar_subquery()
     )
+    hold = tables.hold
+    held = (
+        select(hold.c.id)
+        .where(hold.c.subscription_id == one.c.id, hold.c.released_at.is_(None))
+        .exists()
+    )
     review = tables.review
     finding = (
         select(review.c.outcome.label("finding"), review.c.done_at.label("reviewed_at"))
@@ -248,6 +254,7 @@ def _statement() -> Select[Any]:
         rounds.c.latest,
         *(rounds.c[name].label(f"round_{name}") for name in ROUND_FIELDS),
         lifted.label("lifted_at"),
+        held.label("held"),
         func.md5(cast(policy.c.body, Text)).label("policy_digest"),
     ]
     return (
@@ -281,4 +288,4 @@ def _case(row: Row[Any], current: Round) -> Case:
     told = {name: getattr(row, name) for name in _SUBSCRIPTION}
     subscription = Subscription(**told, zone=zone(row.timezone or "UTC"))
     reach = Reach(row.reach) if row.reach else Reach.NO_ADDRESS
-    return Case(subscription, reach, current, Hearing(lifted_at=row.lifted_at))
+    return Case(subscription, reach, current, Hearing(lifted_at=row.lifted_at), row.held)

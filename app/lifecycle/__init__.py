@@ -25,6 +25,7 @@ from app.lifecycle.case import (
     AddressChanged,
     AllReceipts,
     Answer,
+    AskDataLink,
     AskErasure,
     AskLink,
     AskReview,
@@ -37,6 +38,7 @@ from app.lifecycle.case import (
     HandedOver,
     NotDone,
     Note,
+    RequestErasure,
     Reviewed,
     Step,
     StopReminders,
@@ -50,7 +52,13 @@ from app.lifecycle.case import (
     with_round,
 )
 from app.lifecycle.erasing import all_answered, erasure_begun, wiped, with_new_warnings
-from app.lifecycle.erasures import erasure_asked, erasure_settled, link_asked
+from app.lifecycle.erasures import (
+    data_link_asked,
+    erasure_asked,
+    erasure_requested,
+    erasure_settled,
+    link_asked,
+)
 from app.lifecycle.notices import claimed, handed_over, undelivered
 from app.lifecycle.passing import next_look, ticked, used
 from app.lifecycle.reviews import review_asked, reviewed
@@ -94,8 +102,12 @@ def _judged(  # noqa: C901, PLR0911, PLR0912 - one arm an event
             return reviewed(case, event, now)
         case AskLink():
             return link_asked(case, event, now)
+        case AskDataLink():
+            return data_link_asked(case, now)
         case AskErasure():
             return erasure_asked(case, event, now)
+        case RequestErasure():
+            return erasure_requested(case, event, policy, now)
         case ErasureSettled():
             return erasure_settled(case, event)
         case Withdraw():

@@ -178,8 +178,8 @@ def doubt(case: Case, current: Round, now: datetime, why: str = "contradicting_a
     if current.word is None or _settled_before(current, now):
         return Step(replace(case, round=doubted), Verdict.DOUBTED, (note,))
     if current.in_flight:
-        wordless = replace(doubted, word=None, word_at=None, reason=None)
-        return Step(replace(case, round=wordless), Verdict.DOUBTED, (note,))
+        wordless, withdrawn = _without_word(doubted, note.what)
+        return Step(replace(case, round=wordless), Verdict.DOUBTED, (note, *withdrawn))
     return replace(taken_back(case, doubted, now, note), verdict=Verdict.DOUBTED)
 
 
@@ -192,17 +192,31 @@ def _settled_before(current: Round, now: datetime) -> bool:
 
 def taken_back(case: Case, current: Round, now: datetime, note: Note) -> Step:
     """Let the round stand as before the last word; where no promise runs any more it closes."""
-    back = replace(
-        current, word=None, word_at=None, reason=None, act=None, act_state=None, act_at=None
-    )
+    wordless, withdrawn = _without_word(current, note.what)
+    back = replace(wordless, act=None, act_state=None, act_at=None)
+    notes = (note, *withdrawn)
     if current.stage is Stage.ASKED:
         back = _unanswered(case, back, now)
     elif current.stage is Stage.SUSPENDED:
         back = replace(back, decided_by="silence", erase_on=_later(case, current, now))
     changed = replace(case, round=back)
     if back.outcome is None:
-        return Step(changed, Verdict.APPLIED, (note,), (), ANSWERING)
-    return Step(changed, Verdict.APPLIED, (note, Note(back.outcome, note.what)), (), EVERYTHING)
+        return Step(changed, Verdict.APPLIED, notes, (), ANSWERING)
+    notes = (*notes, Note(back.outcome, note.what))
+    return Step(changed, Verdict.APPLIED, notes, (), EVERYTHING)
+
+
+def _without_word(current: Round, why: str) -> tuple[Round, tuple[Note, ...]]:
+    """Give a round without its word, and without the request to erase that stood behind a cancel.
+
+    Where something is charged nothing is erased: who no longer cancels is charged.
+    """
+    behind = current.stage is Stage.ASKED and current.word is Word.CANCEL
+    withdrawn = behind and current.erase_at is not None
+    wordless = replace(current, word=None, word_at=None, reason=None)
+    if not withdrawn:
+        return wordless, ()
+    return replace(wordless, erase_at=None), (Note("erasure_withdrawn", why),)
 
 
 def _later(case: Case, current: Round, now: datetime) -> date | None:
@@ -388,7 +402,8 @@ def _undo(case: Case, event: Answer, now: datetime) -> Step:
         return _remember(case, replace(event, word=Word.KEEP), now)
     note = Note("answer_undone", f"said_by_{event.by}")
     if current.in_flight:
-        return Step(with_round(case, word=None, word_at=None), Verdict.APPLIED, (note,))
+        wordless, withdrawn = _without_word(current, note.what)
+        return Step(replace(case, round=wordless), Verdict.APPLIED, (note, *withdrawn))
     # Robots press every button: what follows an undo this quick is not believed either.
     hasty = now + TEN_SECONDS if just_said(current, now) else current.doubted_until
     return taken_back(case, replace(current, doubted_until=hasty), now, note)

@@ -68,12 +68,17 @@ class Word(StrEnum):
 
 
 class Concern(StrEnum):
-    """Why somebody wants a person to look at their case: a code, never words of their own."""
+    """Why somebody wants a person to look at their case: a code, never words of their own.
+
+    `objection` and `restriction` are rights (GDPR 21 and 18), and weigh more than the others.
+    """
 
     WRONG_CHARGE = "wrong_charge"
     IN_USE = "in_use"
     NOT_MINE = "not_mine"
     OTHER = "other"
+    OBJECTION = "objection"
+    RESTRICTION = "restriction"
 
 
 class Finding(StrEnum):
@@ -85,10 +90,11 @@ class Finding(StrEnum):
 
 
 class Erasure(StrEnum):
-    """What became of a person's own request to erase, once a person has carried it out or not.
+    """What a person found who looked at somebody's own request to erase.
 
-    The grounds of a refusal are those of a hold: kept by law, a dispute, or that its use is to be
-    restricted and not ended (GDPR 17(3) and 18).
+    It is carried out by itself; `erased_by_hand` is what was erased without us. The grounds of a
+    refusal are those of a hold: kept by law, a dispute, or that its use is to be restricted and not
+    ended (GDPR 17(3) and 18).
     """
 
     ERASED_BY_HAND = "erased_by_hand"
@@ -142,6 +148,7 @@ class Kind(StrEnum):
     RESUMED = "notice.resumed"
     WELCOME_BACK = "notice.welcome_back"
     FRESH_LINK = "notice.fresh_link"
+    DATA_LINK = "notice.data_link"
     ERASURE_WARNING = "notice.erasure_warning"
     ERASED = "notice.erased"
     APOLOGY = "notice.apology"
@@ -174,6 +181,8 @@ UNASKED = ASKING | {Kind.WELCOME_BACK, Kind.ERASURE_WARNING}
 """Notices nobody asked for: they keep to the hours, and who complained gets none."""
 BRAKED = ASKING | {Kind.ERASURE_WARNING, Kind.BILLING_SUSPEND}
 """Effects that a brake stops, but for a billing act that is a person's own word."""
+LINKS = frozenset({Kind.FRESH_LINK, Kind.DATA_LINK})
+"""Notices that bring a link of its own, good for an hour; they go out at any hour."""
 EVERYTHING = frozenset(Kind)
 NOTHING: frozenset[Kind] = frozenset()
 
@@ -231,10 +240,10 @@ class Round(Struct, frozen=True):
     `review_at` is since when a person is to look at the case: until they have, nothing follows from
     silence and nobody is asked anew. A round opened meanwhile takes it over.
 
-    `erase_at` is since when the person's own request to erase is before a person, who carries it
-    out: nothing follows from silence meanwhile either, and a round opened meanwhile takes it over.
-    `links` counts the fresh links asked for, and `linked_at` is when the last was handed over (or,
-    while it is being handed over, claimed).
+    `erase_at` is when the person asked to be erased, which begins by itself a day later: nothing
+    follows from silence meanwhile either, and a round opened meanwhile takes it over.
+    `links` counts the fresh links asked for, of either kind, and `linked_at` is when the last was
+    handed over (or, while it is being handed over, claimed).
 
     `warned` counts the warnings of erasure that were queued, `warnings` the days on which one was
     handed over, from `warned_from` to `warned_on`. `erasing` is how far an erasure has come that
@@ -353,10 +362,20 @@ class AskLink(Struct, frozen=True):
     round: int
 
 
+class AskDataLink(Struct, frozen=True):
+    """Somebody wants to see what is held about them: a link of its own is to be mailed."""
+
+
 class AskErasure(Struct, frozen=True):
     """Somebody confirms by a fresh link, which names `round`, that they want to be erased."""
 
     round: int
+
+
+class RequestErasure(Struct, frozen=True):
+    """Somebody told us elsewhere, `by` whom it is passed on, that they want to be erased."""
+
+    by: str = "app"
 
 
 class ErasureSettled(Struct, frozen=True):
@@ -460,7 +479,9 @@ Event = (
     | AskReview
     | Reviewed
     | AskLink
+    | AskDataLink
     | AskErasure
+    | RequestErasure
     | ErasureSettled
     | Withdraw
     | BeginErasure

@@ -12,6 +12,7 @@ from app.lifecycle.answers import YES, erasable, taken_back
 from app.lifecycle.case import (
     ACT_OF,
     EVERYTHING,
+    LINKS,
     NO_REMINDER,
     QUEUED_FOR,
     UNASKED,
@@ -57,6 +58,8 @@ from app.lifecycle.erasing import (
 )
 from app.policy import Policy
 
+BEING_ERASED = frozenset({Stage.ERASING, Stage.ERASED})
+
 
 def claimed(case: Case, event: Claim, policy: Policy, now: datetime) -> Step:
     """Say whether an effect may be carried out now: go, wait, check first, or void."""
@@ -77,7 +80,7 @@ def _claim_notice(case: Case, current: Round, kind: Kind, policy: Policy, now: d
         return Step(case, Verdict.VOID, (note,))
     if not _still_true(case, current, kind, now):
         return Step(case, Verdict.VOID)
-    if kind is Kind.FRESH_LINK:
+    if kind in LINKS:
         return Step(with_round(case, linked_at=now), Verdict.GO)
     if kind is Kind.REMINDER and used_since(case, current):
         return replace(returned(case, current, policy, now), verdict=Verdict.VOID)
@@ -118,6 +121,8 @@ def _still_true(  # noqa: PLR0911 - one arm a notice
             return may_be_warned(case, current)
         case Kind.ERASED:
             return current.erasing is Erasing.PARTING
+        case Kind.DATA_LINK:
+            return current.outcome is not Outcome.ERASED and current.stage not in BEING_ERASED
         case _:
             wanted = erasable(current) and current.erase_at is None
             return kind is Kind.FRESH_LINK and wanted
@@ -243,7 +248,7 @@ def handed_over(case: Case, event: HandedOver, policy: Policy, now: datetime) ->
     """
     current = case.round
     note = Note(f"{event.kind}_handed_over", "relay_took_it")
-    if event.kind is Kind.FRESH_LINK and current is not None:
+    if event.kind in LINKS and current is not None:
         return Step(with_round(case, linked_at=now), Verdict.APPLIED, (note,))
     if event.kind is Kind.ERASURE_WARNING:
         return warning_handed_over(case, policy, now, note)

@@ -1,7 +1,9 @@
 """Fresh links: when each was asked for, made and used. The link itself is never kept.
 
-`asked_at` is on the life clock; `made_at` and `used_at` are on the wall clock, which says how long
-a link is good. Whoever writes here holds the subscription's round.
+One opens what it is for and nothing else: `erase` confirms a request to erase and is used up by it,
+`data` shows what is held for as long as it is good. `asked_at` is on the life clock; `made_at` and
+`used_at` are on the wall clock, which says how long a link is good. Whoever writes here holds the
+subscription's round.
 """
 
 from collections.abc import Sequence
@@ -12,20 +14,28 @@ from sqlalchemy import Connection
 from app.lifecycle.case import Kind
 from app.store.database import cursor
 
+ERASE = "erase"
+DATA = "data"
 
-def put(
-    connection: Connection, subscription_id: int, number: int, version: int, now: datetime
+
+def put(  # noqa: PLR0913, PLR0917 - a row
+    connection: Connection,
+    subscription_id: int,
+    number: int,
+    version: int,
+    now: datetime,
+    purpose: str = ERASE,
 ) -> None:
-    """Note that a fresh link was asked for in a round."""
+    """Note that a fresh link was asked for in a round, and what for."""
     cursor(connection).execute(
-        """insert into fresh_link (subscription_id, round, version, asked_at)
-           values (%s, %s, %s, %s)""",
-        (subscription_id, number, version, now),
+        """insert into fresh_link (subscription_id, round, version, asked_at, purpose)
+           values (%s, %s, %s, %s, %s)""",
+        (subscription_id, number, version, now, purpose),
     )
 
 
 def asked_since(connection: Connection, subscription_id: int, since: datetime) -> int:
-    """Count the links of a subscription that were asked for after a moment."""
+    """Count the links of a subscription, of any purpose, that were asked for after a moment."""
     run = cursor(connection)
     run.execute(
         "select count(*) from fresh_link where subscription_id = %s and asked_at > %s",
@@ -35,12 +45,12 @@ def asked_since(connection: Connection, subscription_id: int, since: datetime) -
     return row[0] if row else 0
 
 
-def waits(connection: Connection, subscription_id: int) -> bool:
-    """Say whether a mail with a fresh link is still to go out."""
+def waits(connection: Connection, subscription_id: int, kind: Kind = Kind.FRESH_LINK) -> bool:
+    """Say whether a mail with a fresh link of a kind is still to go out."""
     run = cursor(connection)
     run.execute(
         "select 1 from outbox where subscription_id = %s and kind = %s limit 1",
-        (subscription_id, str(Kind.FRESH_LINK)),
+        (subscription_id, str(kind)),
     )
     return run.fetchone() is not None
 
@@ -56,14 +66,16 @@ def made(connection: Connection, links: Sequence[tuple[int, int, int]], moment: 
         )
 
 
-def newest_unused(connection: Connection, subscription_id: int) -> tuple[int, datetime] | None:
-    """Give (round, made at) of the link last made; None where it was used, or there is none."""
+def newest_unused(
+    connection: Connection, subscription_id: int, purpose: str = ERASE
+) -> tuple[int, datetime] | None:
+    """Give (round, made at) of a purpose's last link; None where it was used, or there is none."""
     run = cursor(connection)
     run.execute(
         """select round, made_at, used_at from fresh_link
-           where subscription_id = %s and made_at is not null
+           where subscription_id = %s and made_at is not null and purpose = %s
            order by made_at desc, round desc, version desc limit 1""",
-        (subscription_id,),
+        (subscription_id, purpose),
     )
     row = run.fetchone()
     return None if row is None or row[2] is not None else (row[0], row[1])
@@ -74,4 +86,14 @@ def use(connection: Connection, subscription_id: int, made_at: datetime, wall: d
     cursor(connection).execute(
         "update fresh_link set used_at = %s where subscription_id = %s and made_at = %s",
         (wall, subscription_id, made_at),
+    )
+
+
+def end(connection: Connection, subscription_id: int, wall: datetime) -> None:
+    """Let no link that was mailed to erase be good any more: the address it went to is wrong."""
+    cursor(connection).execute(
+        """update fresh_link set used_at = %s
+           where subscription_id = %s and purpose = 'erase' and used_at is null
+             and made_at is not null""",
+        (wall, subscription_id),
     )

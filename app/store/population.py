@@ -109,6 +109,8 @@ def update(
     return {row[0]: reach_of(row[1]) for row in run.fetchall() if row[2]}
 
 
+_CORRECTED = "(c.told_email is not null and lower(c.told_email) = lower(coalesce(v.email, '')))"
+"""Whether billing tells no other address than it did when the person corrected theirs."""
 _UPDATE = f"""
     with v as (
         select * from unnest(%s::bigint[], {_ARRAYS}, %s::text[], %s::text[], %s::text[])
@@ -120,10 +122,46 @@ _UPDATE = f"""
     old as (
         select c.subscription_id, c.email
         from contact c join v on c.subscription_id = v.id)
-    update contact c set email = v.email, locale = v.locale, timezone = v.timezone
+    update contact c set locale = v.locale, timezone = v.timezone,
+        email = case when {_CORRECTED} then c.email else v.email end,
+        told_email = case when {_CORRECTED} then c.told_email end
     from v join old on old.subscription_id = v.id
     where c.subscription_id = v.id and v.id in (select id from told)
     returning c.subscription_id, c.email, old.email is distinct from c.email"""  # noqa: S608 - our own names
+
+
+def lock(connection: Connection, subscription_id: int) -> None:
+    """Lock a subscription before its round, as whoever takes in what billing tells does."""
+    run = cursor(connection)
+    run.execute("select 1 from subscription where id = %s for update", (subscription_id,))
+
+
+def correct(
+    connection: Connection, subscription_id: int, email: str, by_link_at: datetime | None
+) -> bool:
+    """Write the address that a person says is theirs; False where it is that already.
+
+    What billing told is remembered, so that it is not taken for news when billing tells it again.
+    `by_link_at` is when they wrote it themselves, by a link; None where somebody did it for them.
+    """
+    run = cursor(connection)
+    run.execute(
+        """update contact set email = %s, corrected_at = coalesce(%s, corrected_at),
+             told_email = nullif(coalesce(told_email, email, ''), %s)
+           where subscription_id = %s and email is distinct from %s""",
+        (email, by_link_at, email, subscription_id, email),
+    )
+    return run.rowcount == 1
+
+
+def corrected_since(connection: Connection, subscription_id: int, since: datetime) -> bool:
+    """Say whether a person corrected their address themselves after a moment."""
+    run = cursor(connection)
+    run.execute(
+        "select 1 from contact where subscription_id = %s and corrected_at > %s",
+        (subscription_id, since),
+    )
+    return run.fetchone() is not None
 
 
 def retell(connection: Connection, moments: Sequence[tuple[int, datetime]]) -> None:
@@ -256,6 +294,15 @@ def fold_usage(connection: Connection, days: dict[int, date]) -> list[int]:
         ([sid for sid, _ in ordered], [day for _, day in ordered]),
     )
     return [row[0] for row in run.fetchall()]
+
+
+def never_asked(connection: Connection, subscription_id: int) -> bool:
+    """Say whether a subscription never had a round."""
+    run = cursor(connection)
+    run.execute(
+        "select 1 from reconfirmation where subscription_id = %s limit 1", (subscription_id,)
+    )
+    return run.fetchone() is None
 
 
 def in_a_round(connection: Connection, ids: Sequence[int]) -> list[int]:

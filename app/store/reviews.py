@@ -1,8 +1,9 @@
-"""The queue of cases that somebody wants a person to look at, or to erase.
+"""The queue of cases that somebody wants a person to look at, and of who wants to be erased.
 
 An entry is `open` until a person says what they found (`done`), or `withdrawn` where a robot asked
 for it, or who wanted to be erased does not any more. Only such an entry (`erase`) has a day by
-which it must be done. It holds internal ids and codes only. Moments are on the life clock.
+which it must be done: it is carried out by itself (`erased`), or refused by a person. It holds
+internal ids and codes only. Moments are on the life clock.
 """
 
 from collections.abc import Sequence
@@ -21,6 +22,10 @@ WITHDRAWN = "withdrawn"
 STATES = (OPEN, DONE, WITHDRAWN)
 ERASE = "erase"
 """The reason of an entry that asks for erasure; the others are concerns."""
+ERASED = "erased"
+"""What comes of such an entry once the data has been erased; no person says so."""
+RIGHTS = (Concern.OBJECTION, Concern.RESTRICTION)
+"""Concerns that are rights: they weigh more than the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,18 @@ def put(  # noqa: PLR0913, PLR0917 - a row
            values (%s, %s, %s, %s, %s, 'open')""",
         (product_id, subscription_id, number, now, str(reason)),
     )
+
+
+def weigh_more(connection: Connection, subscription_id: int, reason: Concern) -> bool:
+    """Give an open entry of a lesser concern this one, which is a right; False where none is."""
+    run = cursor(connection)
+    run.execute(
+        """update review set reason = %s
+           where subscription_id = %s and state = 'open' and reason <> 'erase'
+             and reason <> all(%s)""",
+        (str(reason), subscription_id, [str(each) for each in RIGHTS]),
+    )
+    return run.rowcount == 1
 
 
 def put_erasure(  # noqa: PLR0913, PLR0917 - a row
@@ -115,12 +132,13 @@ def entry(connection: Connection, product_id: int, number: int) -> Review | None
 
 
 def open_of(connection: Connection, product_id: int, subscription_id: int) -> Review | None:
-    """Give the open entry of a subscription; None where nobody is to look at it."""
+    """Give the open entry of a subscription, a request to erase last; None where there is none."""
     run = cursor(connection)
     run.row_factory = class_row(Review)
     run.execute(
         f"""select {_COLUMNS} from {_FROM}
-            where v.product_id = %s and v.subscription_id = %s and v.state = 'open'""",  # noqa: S608
+            where v.product_id = %s and v.subscription_id = %s and v.state = 'open'
+            order by v.reason = 'erase'""",  # noqa: S608
         (product_id, subscription_id),
     )
     found: Review | None = run.fetchone()

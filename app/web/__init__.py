@@ -32,6 +32,7 @@ from app.web.inbound import Inbound, Mailers
 from app.web.mailbox import Mailbox
 from app.web.policies import Policies
 from app.web.problems import FOR_SYSTEMS, note_defect, problem_of, problem_response
+from app.web.rights import RightsPages
 from app.web.style import STYLE, TEMPLATES, allowing, digest
 from app.web.tongues import offered, spoken
 from app.web.words import Speaker
@@ -78,6 +79,7 @@ def create_app(  # noqa: PLR0913 - everything the parts need
     app.jinja_env.globals["docs_style"] = Markup(DOCS_STYLE)  # noqa: S704 - our own file
     base = urlsplit(base_url)
     app.register_blueprint(Answers(database, clock, links, base.path.rstrip("/")).blueprint())
+    app.register_blueprint(RightsPages(database, clock, links, base.path.rstrip("/")).blueprint())
     app.register_blueprint(Policies(database, clock, base.path.rstrip("/")).blueprint())
     app.register_blueprint(Certificates(database, certificate_keys).blueprint())
     if mailbox is not None:
@@ -113,7 +115,7 @@ def healthz() -> Response:
 
 def robots() -> Response:
     """Ask crawlers to leave the pages of people alone."""
-    return _plain("User-agent: *\nDisallow: /a/\nDisallow: /c/\nDisallow: /e/\n")
+    return _plain("User-agent: *\nDisallow: /a/\nDisallow: /c/\nDisallow: /d/\nDisallow: /e/\n")
 
 
 def refused(error: HTTPException) -> Response:

@@ -38,6 +38,8 @@ ACTOR = "subscriber"
 IN_USE = "in_use"
 REVIEW = "review"
 """What the form says that wants a person to look; it is no answer."""
+OFFERED = tuple(each for each in Concern if each is not Concern.RESTRICTION)
+"""Why somebody may want a person to look; a lock of their data takes a link of its own."""
 ERASE = "erase"
 """What the form says that wants to be erased: it mails a fresh link, and only that link asks."""
 SENT = "sent"
@@ -159,7 +161,7 @@ class Answers:
         return named, seen
 
     def _erase_page(self, token: str, named: Fresh, seen: Look, notice: str) -> Response:
-        tongue = _tongue(seen)
+        tongue = tongue_of(seen)
         text = render_template(
             "erase.html",
             tongue=tongue,
@@ -167,13 +169,13 @@ class Answers:
             page=erasing(seen),
             notice=notice,
             tongues=offered(tongue),
-            support=_web_address(seen.seller.support_url),
+            support=web_address(seen.seller.support_url),
             style=worn(seen.seller.color)[0],
             erase=kept(f"{self.path}/e/{token}"),
             address=kept(self._answering(named)),
             rules=kept(f"{self.path}/p/{seen.seller.key}"),
         )
-        return wear(_in(tongue, text), seen.seller.color)
+        return wear(in_tongue(tongue, text), seen.seller.color)
 
     def _answering(self, named: Fresh) -> str:
         return self._address(self.links.answer_token(named.subscription, named.round))
@@ -183,7 +185,7 @@ class Answers:
     def ask_one_click(self, token: str) -> Response:
         """Show the button that stops reminders: a link opened by a program must not press it."""
         seen = self._seen(token)
-        tongue, quiet = _tongue(seen), seen.round.quiet
+        tongue, quiet = tongue_of(seen), seen.round.quiet
         name = "one_click_done" if quiet else "one_click"
         text = render_template(
             "one_click.html",
@@ -196,7 +198,7 @@ class Answers:
             style=worn(seen.seller.color)[0],
             **self._addresses(token, seen),
         )
-        return wear(_in(tongue, text), seen.seller.color)
+        return wear(in_tongue(tongue, text), seen.seller.color)
 
     def one_click(self, token: str) -> AnyResponse:
         """Stop reminders of one round (RFC 8058); it neither keeps nor cancels."""
@@ -206,8 +208,8 @@ class Answers:
         self._apply(seen, StopReminders(seen.round.number))
         if request.form.get("from") == "page":
             return redirect(kept(f"{self._address(token)}/one-click"), 303)
-        tongue = _tongue(seen)
-        done = _in(tongue, f"{sentences(tongue.folder)['plain.one_click']}\n")
+        tongue = tongue_of(seen)
+        done = in_tongue(tongue, f"{sentences(tongue.folder)['plain.one_click']}\n")
         done.mimetype = "text/plain"
         return done
 
@@ -247,20 +249,20 @@ class Answers:
             returns.heard_from(seen.seller.key, seen.case.subscription.id, ACTOR)
 
     def _page(self, token: str, seen: Look, notice: str, so: str) -> Response:
-        tongue = _tongue(seen)
+        tongue = tongue_of(seen)
         text = render_template(
             "page.html",
             tongue=tongue,
             say=speaker(seen, tongue),
             page=tell(seen),
             notice=notice,
-            concerns=list(Concern),
+            concerns=OFFERED,
             tongues=offered(tongue, so=so if notice else ""),
-            support=_web_address(seen.seller.support_url),
+            support=web_address(seen.seller.support_url),
             style=worn(seen.seller.color)[0],
             **self._addresses(token, seen),
         )
-        return wear(_in(tongue, text), seen.seller.color)
+        return wear(in_tongue(tongue, text), seen.seller.color)
 
     def _address(self, token: str) -> str:
         return f"{self.path}/a/{token}"
@@ -271,6 +273,7 @@ class Answers:
         return {
             "address": kept(address),
             "one_click": kept(f"{address}/one-click"),
+            "data": kept(f"{address}/data"),
             "rules": kept(f"{self.path}/p/{seen.seller.key}"),
         }
 
@@ -278,7 +281,7 @@ class Answers:
 def _read_answer(token: str, number: int) -> Answer | AskReview:
     """Read the form; anything but exactly one known answer is not understood."""
     words, reasons = request.form.getlist("answer"), request.form.getlist("reason")
-    if words == [REVIEW] and len(reasons) == 1 and reasons[0] in frozenset(Concern):
+    if words == [REVIEW] and len(reasons) == 1 and reasons[0] in OFFERED:
         return AskReview(number, Concern(reasons[0]))
     if len(words) != 1 or words[0] not in frozenset(Word):
         raise NotUnderstood(token)
@@ -300,17 +303,19 @@ def _explained(so: str, seen: Look) -> str:
     return next(name for name in wanted if name in known)
 
 
-def _tongue(seen: Look) -> Tongue:
+def tongue_of(seen: Look) -> Tongue:
+    """Give the language of a page about somebody."""
     return spoken(seen.language, seen.seller.locale)
 
 
-def _in(tongue: Tongue, text: str) -> Response:
+def in_tongue(tongue: Tongue, text: str) -> Response:
+    """Give a page that says which language it is in."""
     page = make_response(text)
     page.headers["Content-Language"] = tongue.tag
     return page
 
 
-def _web_address(text: str) -> str:
+def web_address(text: str) -> str:
     """Give an address that may be linked to; nothing for any other scheme."""
     try:
         parts = urlsplit(text)

@@ -63,7 +63,9 @@ WORDS = {
     "notice.welcome_back_handed_over": "Welcome-back mail",
     "fresh_link_asked": "Wants to be erased: a fresh link goes out by mail",
     "notice.fresh_link_handed_over": "The fresh link went out by mail",
-    "erasure_asked": "Confirms by that link; a person is to erase the data",
+    "erasure_asked": "Wants to be erased: it begins by itself a day later",
+    "data_link_asked": "Wants to see what is held: a link of its own goes out by mail",
+    "notice.data_link_handed_over": "The link to what is held went out by mail",
     "erasure_withdrawn": "Takes back the request to erase",
     "erasure_settled": "A person has settled the request to erase",
 }

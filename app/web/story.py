@@ -22,6 +22,7 @@ from app.lifecycle.case import (
     Stage,
     Word,
 )
+from app.lifecycle.erasures import OWN_REST, canceling
 from app.web.words import Speaker
 from app.world.mail import say
 from app.world.mail.draft import Tongue
@@ -156,9 +157,18 @@ def _requested(look: Look) -> Block:
     request = look.request
     if request is not None and request.outcome is not None:
         return Block("heading.erase_found", (f"text.found_{request.outcome}",))
-    goes_on = not look.round.open and look.charged
-    meanwhile = "text.erase_charged_open" if goes_on else "text.erase_open_back"
-    return Block("heading.erase_open", ("text.erase_open", meanwhile), (WITHDRAW,))
+    return Block("heading.erase_open", _asked_for(look), (WITHDRAW,))
+
+
+def _asked_for(look: Look) -> tuple[str, ...]:
+    """Say when what was asked for begins, or what it waits for."""
+    if look.case.held:
+        return ("text.erase_open_held",)
+    if canceling(look.round):
+        return ("text.erase_open_canceling",)
+    if not look.round.open and look.charged:
+        return ("text.erase_charged_open",)
+    return ("text.erase_open", "text.erase_open_back")
 
 
 def erasing(look: Look) -> Page:
@@ -573,6 +583,8 @@ def speaker(look: Look, tongue: Tongue) -> Speaker:
         "closed_at": current.closed_at,
         "review_at": current.review_at,
         "erase_at": current.erase_at,
+        "erase_begins": current.erase_at and current.erase_at + OWN_REST,
+        "made_at": look.now,
         "erase_found_at": look.request and look.request.done_at,
         "found_at": look.found and look.found.at,
         "undo_until": current.closed_at and current.closed_at + TEN_MINUTES,

@@ -57,6 +57,11 @@ contact = Table(
     Column("locale", Text, nullable=False),
     Column("timezone", Text, nullable=False),
     Column("reach", Text, nullable=False),
+    # What billing went on telling (empty: none) when the person corrected their address. Until it
+    # tells another one, theirs holds; none where the address is billing's own.
+    Column("told_email", Text),
+    # When they corrected it themselves, by a link: for some days no further link is mailed.
+    Column("corrected_at", Moment),
     # Whoever helps somebody on the phone finds them by their address.
     Index("contact_email_idx", text("lower(email)")),
 )
@@ -211,11 +216,14 @@ review = Table(
     Column("due_on", Date),
     CheckConstraint("state in ('open', 'done', 'withdrawn')", name="state"),
     CheckConstraint(
-        "reason in ('wrong_charge', 'in_use', 'not_mine', 'other', 'erase')", name="reason"
+        "reason in ('wrong_charge', 'in_use', 'not_mine', 'other', 'objection', 'restriction',"
+        " 'erase')",
+        name="reason",
     ),
     CheckConstraint(
-        "outcome in ('put_right', 'as_it_should_be', 'settled_directly', 'erased_by_hand',"
-        " 'erasure_refused_legal', 'erasure_refused_dispute', 'erasure_refused_restriction')",
+        "outcome in ('put_right', 'as_it_should_be', 'settled_directly', 'erased',"
+        " 'erased_by_hand', 'erasure_refused_legal', 'erasure_refused_dispute',"
+        " 'erasure_refused_restriction')",
         name="outcome",
     ),
     CheckConstraint("(due_on is not null) = (reason = 'erase')", name="due"),
@@ -231,7 +239,8 @@ review = Table(
     Index("review_product_idx", "product_id", "id"),
 )
 
-# The fresh links mailed to who wants to be erased: what makes one good, never the link itself.
+# The fresh links mailed to who wants to be erased, or to see what is held about them: what makes
+# one good, never the link itself.
 fresh_link = Table(
     "fresh_link",
     metadata,
@@ -242,4 +251,7 @@ fresh_link = Table(
     # On the wall clock: when it was made to be mailed, and when it was used.
     Column("made_at", Moment),
     Column("used_at", Moment),
+    # What it opens, and nothing else.
+    Column("purpose", Text, nullable=False, server_default="erase"),
+    CheckConstraint("purpose in ('erase', 'data')", name="purpose"),
 )

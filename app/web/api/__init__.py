@@ -11,6 +11,7 @@ holds.py          what keeps somebody from being erased
 manifests.py      whose data is due to be erased
 reviews.py        cases that subscribers want a person to look at
 erasures.py       erasures that were begun, and the receipts that targets give
+rights.py         what is held about one, and what people may ask of us
 forecasts.py      what a policy would do
 funnel.py         what came of asking
 brake.py          the one stop
@@ -49,6 +50,7 @@ from app.web.api.metrics import Metrics
 from app.web.api.pages import register_docs
 from app.web.api.policies import PolicyCalls
 from app.web.api.reviews import ReviewCalls
+from app.web.api.rights import RightsCalls
 from app.web.api.runs import RunCalls
 from app.web.api.subscriptions import SubscriptionCalls
 from app.web.api.usage import UsageCalls
@@ -97,6 +99,15 @@ class Api:
         routes.add_url_rule(f"{one}/timeline", "timeline", reads.timeline)
         answers = AnswerCalls(self.database, self.clock, self.links)
         routes.add_url_rule(f"{one}/answer", "answer", answers.take, methods=["POST"])
+        rights = RightsCalls(self.database, self.clock, self.links)
+        routes.add_url_rule(f"{one}/data", "data", rights.data)
+        for name, call in (
+            ("erasure", rights.erasure),
+            ("restriction", rights.restriction),
+            ("objection", rights.objection),
+            ("address", rights.correction),
+        ):
+            routes.add_url_rule(f"{one}/{name}", name, call, methods=["POST"])
         reviews = ReviewCalls(self.database, self.clock)
         routes.add_url_rule("/reviews", "reviews", reviews.page)
         routes.add_url_rule("/reviews/<review>", "review", reviews.show)

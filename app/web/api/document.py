@@ -24,6 +24,7 @@ TAGS = {
     "reviews": "Cases before a person",
     "erasures": "Erasures and receipts",
     "erasing": "Holds and manifests",
+    "rights": "What is held of somebody, and what they may ask",
     "webhooks": "Webhooks in",
     "running": "Running it",
 }

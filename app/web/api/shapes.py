@@ -195,22 +195,24 @@ Outcome = Annotated[
 
 
 class Review(Struct, kw_only=True):
-    """A case that its subscriber wants a person to look at.
+    """A case that its subscriber wants a person to look at, or that wants to be erased.
 
     While it is open nothing follows from silence. `withdrawn` is what a robot had asked for, or a
-    request to erase that was taken back. Such a request (`erase`) is to be carried out by `due_on`;
-    it is null for all others.
+    request to erase that was taken back. Such a request (`erase`) is carried out by itself, a day
+    after it was made (`erased`); `due_on` is the day by which it must be done, null for all others.
     """
 
     id: int
     subscription: str
     round: int
     asked_at: Moment
-    reason: Literal["wrong_charge", "in_use", "not_mine", "other", "erase"]
+    reason: Literal[
+        "wrong_charge", "in_use", "not_mine", "other", "objection", "restriction", "erase"
+    ]
     state: ReviewState
     done_at: Moment | None
     done_by: str | None
-    outcome: Outcome | None
+    outcome: Outcome | Literal["erased"] | None
     due_on: date | None
 
 
@@ -346,6 +348,47 @@ class ManifestEntries(Struct):
     hash: str | None
     entries: list[ManifestEntry]
     next_cursor: str | None
+
+
+# --- what people may ask -----------------------------------------------------------------------
+
+
+class NothingMore(Strict):
+    """Nothing has to be said: an empty object."""
+
+
+class ErasureBody(Strict):
+    """Somebody wants to be erased; `cancel`: what is still charged is canceled as their word."""
+
+    cancel: bool = False
+
+
+class AddressBody(Strict):
+    """The address that somebody says is theirs."""
+
+    email: Annotated[
+        str,
+        Meta(
+            min_length=3,
+            max_length=200,
+            description="One e-mail address.",
+            examples=["ada@subscribers.example"],
+        ),
+    ]
+
+
+class RightTaken(Struct):
+    """`unchanged`: that was so already."""
+
+    verdict: Literal["applied", "unchanged"]
+
+
+class ErasureWanted(Struct):
+    """When it was asked for, and when it begins by itself at the soonest."""
+
+    verdict: Literal["applied", "unchanged"]
+    asked_at: Moment | None
+    begins_at: Moment | None
 
 
 # --- runs --------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from app.web.console.oidc import Provider
 from app.web.console.overview import Overviews
 from app.web.console.people import People
 from app.web.console.queues import Queues
+from app.web.console.rights import RightsDesk
 from app.web.console.runs import RunPages
 from app.web.console.sessions import Needs, NotFromHere, Sessions, View
 from app.web.console.showing import broken, failing, refused
@@ -96,6 +97,7 @@ class Console:
             *Overviews(self.database, self.clock, forecaster).routes(),
             *Editor(self.database, self.clock, forecaster).routes(),
             *People(self.database, self.clock).routes(),
+            *RightsDesk(self.database, self.clock, self.links).routes(),
             *RunPages(self.database, self.clock).routes(),
             *Queues(self.database, self.clock, self.links).routes(),
             *ManifestPages(self.database, self.clock).routes(),

@@ -20,7 +20,7 @@ from app.engine.explain import Explanation, explain
 from app.engine.holds import AT_MOST, LOOKED_AT
 from app.errors import Conflict
 from app.lifecycle.answers import LIVING
-from app.lifecycle.case import Answer, AskReview, Concern, Finding, Verdict, Word
+from app.lifecycle.case import Answer, AskReview, Concern, Erasure, Finding, Verdict, Word
 from app.store import (
     cases,
     evidence,
@@ -52,6 +52,8 @@ ASKED_BY = ("phone", "mail", "chat", "in_person")
 """How somebody told us what we now do for them."""
 DONE = frozenset({Verdict.APPLIED, Verdict.UNCHANGED})
 LONGEST = 254
+CODES: dict[str, Finding | Erasure] = {str(each): each for each in (*Finding, *Erasure)}
+"""What a case can end with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +173,8 @@ class People:
             may_release=mine is not None and mine >= Role.APPROVER,
             acts=_acts(told) if mine is not None and mine >= Role.EDITOR else None,
             asked_by=ASKED_BY,
-            concerns=list(Concern),
-            findings=list(Finding),
+            concerns=[each for each in Concern if each not in reviews.RIGHTS],
+            findings=_findings(review),
         )
 
     def _note_opening(
@@ -229,8 +231,8 @@ class People:
 
     def reviewed(self, product: str, number: int) -> AnyResponse:
         """Take what a person found who has looked; the case goes on."""
-        finding = request.form.get("finding", "")
-        if finding not in list(Finding):
+        finding = CODES.get(request.form.get("finding", ""))
+        if finding is None:
             raise BadRequest
         with self.database.transaction() as connection:
             row = products.load(connection, product)
@@ -238,8 +240,14 @@ class People:
             review = reviews.open_of(connection, row.id, number)
         if review is None:
             raise _refusal("finished")
-        engine.finish(self.database, self.clock, product, review.id, Finding(finding), here().actor)
+        engine.finish(self.database, self.clock, product, review.id, finding, here().actor)
         return after(f"/console/products/{product}/people/{number}", "reviewed")
+
+
+def _findings(review: reviews.Review | None) -> list[Finding] | list[Erasure]:
+    """Give what a person may have found: a request to erase ends with codes of its own."""
+    wish = review is not None and review.reason == reviews.ERASE
+    return list(Erasure) if wish else list(Finding)
 
 
 def _found(connection: Connection, product_id: int, wanted: str) -> list[tuple[int, str]]:

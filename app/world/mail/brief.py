@@ -19,6 +19,7 @@ NOTICES: Final = (
     "erased",
     "apology",
     "fresh_link",
+    "data_link",
 )
 
 # Only these two come unasked, so only these two can be switched off with one click.
@@ -70,8 +71,8 @@ class Brief(Struct, frozen=True, kw_only=True):
     ``stands`` says how the subscription stands when its data is to be erased, or after a mistake
     was put right; ``final`` that no more warnings follow; ``keeps`` that the law makes the product
     keep some of the data; ``fresh_url`` is the link, good for an hour, by which somebody confirms
-    that they want to be erased; ``owed`` what was charged by mistake and is given back, in minor
-    units.
+    that they want to be erased, or sees what is held about them; ``owed`` what was charged by
+    mistake and is given back, in minor units.
     """
 
     notice: str

@@ -201,7 +201,8 @@ def test_the_press_puts_it_before_a_person_with_a_day(
     assert reply.headers["Location"] == f"/a/{token}"
     words = words_of(browser.get(f"/a/{token}").text)
     assert "You asked us to erase your data" in words
-    assert "a person erases your data by November 2, 2024 at the latest" in words
+    assert "it begins by itself on October 4, 2024" in words
+    assert "is done by November 2, 2024 at the latest" in words
     assert "Your data is kept until" not in words
     assert rows(town.database, "select reason, state, due_on, round from review") == [
         ("erase", "open", date(2024, 11, 2), 1)

@@ -7,6 +7,7 @@ runs.py           what a day of sweeps did, and the ramp
 reviews.py        cases before a person
 erasures.py       erasures, and what targets say of them
 erasing.py        holds, and manifests of who is due to be erased
+rights.py         what people may ask of us
 forecasts.py      what a policy would do
 funnel.py         what came of asking
 brake.py          the one stop
@@ -24,6 +25,7 @@ from app.web.api.operations.inbound import inbound_operations
 from app.web.api.operations.parts import Body, Operation, Parameter
 from app.web.api.operations.policies import policy_operations
 from app.web.api.operations.reviews import review_operations
+from app.web.api.operations.rights import rights_operations
 from app.web.api.operations.running import running_operations
 from app.web.api.operations.runs import run_operations
 from app.web.api.operations.subscriptions import subscription_operations, telling_operations
@@ -42,6 +44,7 @@ def operations() -> tuple[Operation, ...]:
         *review_operations(),
         *erasure_operations(),
         *erasing_operations(),
+        *rights_operations(),
         *forecast_operations(),
         *policy_operations(),
         *funnel_operations(),

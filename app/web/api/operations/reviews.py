@@ -71,7 +71,8 @@ def review_operations() -> tuple[Operation, ...]:
             "finishReview",
             "Say what a person found",
             "The case goes on, and no deadline of it falls sooner than three days from now. A"
-            " request to erase ends with codes of its own, and is erased by you. The"
+            " request to erase is carried out by itself, and ends with a code of its own where you"
+            " refuse it. The"
             " subscriber's page says what was found. A case that is not open any more is a"
             " conflict, so no Idempotency-Key is needed.",
             "manage",
