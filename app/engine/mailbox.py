@@ -24,8 +24,3 @@ def clear_mailbox(database: Database, links: Links, folder: Path) -> int:
         for start in range(0, len(ids), AT_A_TIME):
             gone |= tombstones.wiped_among(connection, ids[start : start + AT_A_TIME])
     return sum(maildir.delete(found[each]) for each in sorted(gone))
-
-
-def clear_mails_of(links: Links, folder: Path, subscription_id: int) -> int:
-    """Delete the mails of one subscription, whether it is erased yet or not; give how many."""
-    return maildir.delete(maildir.by_subscription(folder, links).get(subscription_id, ()))

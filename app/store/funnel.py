@@ -1,7 +1,7 @@
 """How many came to each step between two days, and what they pay: in all, or told apart.
 
-Whoever came to a step twice in that time counts once. Only those whose subscription is still known
-are counted: who was erased is not. A day is a UTC day; amounts count minor units of a currency.
+Whoever came to a step twice in that time counts once. Who was erased still counts, by plan,
+country, interval and price, and without a language. A day is a UTC day; amounts count minor units.
 """
 
 from collections.abc import Iterable

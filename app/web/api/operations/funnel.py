@@ -30,7 +30,7 @@ def funnel_operations() -> tuple[Operation, ...]:
             "getFunnel",
             "Count who came to each step, and what they pay",
             "Between two UTC days, both included; the last thirty days if none is given. Whoever"
-            " came to a step twice counts once; who was erased is not counted. With `by` each step"
+            " came to a step twice counts once; who was erased still counts. With `by` each step"
             " stands once for each plan, country, interval or locale that anybody came to it with;"
             " without it every step stands there once. Where counting takes longer than twenty"
             " seconds it is a conflict: ask for fewer days.",
