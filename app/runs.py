@@ -3,38 +3,44 @@
 A ramp is paused, resumed or stopped by its version of the policy: no new asks are opened under it,
 and everything that is open goes on. That is what tells it from the brake.
 
-Taking a run back withdraws who has not answered yet, in batches, through the one door. Where it
-stands is written with every batch, so that whoever is killed is followed by another, and several
-may work at it. The ramp of its version is stopped first. Where another version is in force, its
-ramp is paused: those withdrawn are due at once, and a person is to say that they may be asked.
+Taking a run back withdraws who has not answered yet, in batches, through the one door; sees that
+nothing of anybody is erased for it; and tells whom silence stopped that it was a mistake, so that
+they resume by a click. Where two people want so they are resumed at once. Where it stands is
+written with every batch, so that whoever is killed is followed by another, and several may work at
+it. The ramp of its version is stopped first. Where another version is in force, its ramp is paused:
+those withdrawn are due at once, and a person is to say that they may be asked.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from psycopg.errors import QueryCanceled
 from sqlalchemy import Connection
 
 from app import guards
 from app.clock import Clock
-from app.engine.door import apply_in
-from app.errors import Conflict, NotFound
+from app.engine.door import Reply, apply_in
+from app.errors import Conflict, NotFound, Refused
 from app.guards import Ladder
-from app.lifecycle.case import Verdict, Withdraw
+from app.lifecycle.case import Act, Amend, Outcome, Verdict
 from app.lifecycle.withdrawing import RUN_UNDONE
-from app.store import cases, pace, products
+from app.store import amends, cases, pace, products
 from app.store import runs as store
+from app.store.amends import Came, UnderWay
 from app.store.cases import HistoryWrite
 from app.store.database import Database
 from app.store.pace import Halt
 from app.store.products import Product
-from app.store.runs import Run, Tally
+from app.store.runs import Run, Tally, Undo
+from app.world import billing
 
 HALTED = ("looking_into_numbers", "usage_feed_in_doubt", "wording_in_doubt", "other")
 """Why somebody pauses or stops a ramp, as codes."""
 RESUMED = ("looked_into", "mended", "false_alarm", "other")
 """Why somebody lets it go on."""
+PEOPLE = ("cli:", "console:")
+"""How the actors begin that are people."""
 BATCH = 1000
 MOST_LISTED = 50
 """So many of those whom an undo leaves as they are are named."""
@@ -60,14 +66,27 @@ class Progress:
     """How far the taking back of a run has come; `left` is an estimate until it has ended."""
 
     run: int
-    wanted: int
-    withdrawn: int
-    ended: bool
+    undo: Undo
+
+    @property
+    def wanted(self) -> int:
+        """How many were to be put right when it began."""
+        return self.undo.wanted
+
+    @property
+    def withdrawn(self) -> int:
+        """How many rounds were withdrawn."""
+        return self.undo.withdrawn
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing more to do, or somebody has to agree first."""
+        return self.undo.ended_at is not None
 
     @property
     def left(self) -> int:
-        """How many are still to be withdrawn."""
-        return 0 if self.ended else max(0, self.wanted - self.withdrawn)
+        """How many are still to be put right."""
+        return 0 if self.ended else max(0, self.wanted - self.undo.done)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +115,7 @@ class Runs:
         """Give one run with what became of it; NotFound where there is none of that number."""
         with self.database.transaction() as connection:
             product = products.load(connection, product_key)
-            found = _run(connection, product, number)
+            found = run_of(connection, product, number)
             rates = guards.rates_of_day(connection, product, found.day)
         tally = self._tally(product, found)
         with self.database.transaction() as connection:
@@ -109,6 +128,12 @@ class Runs:
                 return store.tally(connection, product.id, found)
         except QueryCanceled:
             return None
+
+    def under(self, product_key: str, version: int) -> list[int]:
+        """Give the numbers of the runs under a version of the policy, the oldest first."""
+        with self.database.transaction() as connection:
+            product_id = products.row_of(connection, product_key).id
+            return [each.number for each in store.of_version(connection, product_id, version)]
 
     # --- the ramp ----------------------------------------------------------------------------
 
@@ -175,27 +200,117 @@ class Runs:
 
     # --- taking a run back -------------------------------------------------------------------
 
-    def begin_undo(self, product_key: str, number: int, actor: str) -> Progress:
+    def begin_undo(
+        self, product_key: str, number: int, actor: str, *, resume: bool = False
+    ) -> Progress:
         """Begin to take a run back, and stop the ramp that it belongs to.
 
-        NotFound where there is no such run, Conflict where nobody of it can be withdrawn or it is
-        being taken back already.
+        With `resume` those whom silence stopped are resumed at once, without being asked, as soon
+        as a second person agrees; until then they are not told either. NotFound where there is no
+        such run, Conflict where there is nobody to put right or it is being taken back already,
+        Refused where that is not for this actor to say.
         """
+        if resume:
+            self._check_resume(product_key, actor)
+
+        def work(connection: Connection) -> Progress:
+            product = products.load(connection, product_key)
+            return self._begin(connection, product, number, actor, resume=resume)
+
+        return self.database.retrying(work)
+
+    def begin_undo_of(
+        self, product_key: str, version: int, actor: str, *, resume: bool = False
+    ) -> list[Progress]:
+        """Begin to take back every run under a version of the policy that has somebody left.
+
+        Conflict where none has; those that are being taken back already go on.
+        """
+        if resume:
+            self._check_resume(product_key, actor)
+
+        def work(connection: Connection) -> list[Progress]:
+            product = products.load(connection, product_key)
+            begun = [
+                self._begin(connection, product, each.number, actor, resume=resume)
+                for each in store.of_version(connection, product.id, version)
+                if _begins(connection, product, each, resume=resume)
+            ]
+            if not begun:
+                raise Conflict(f"no run under version {version} has anybody left to put right")
+            return begun
+
+        return self.database.retrying(work)
+
+    def _check_resume(self, product_key: str, actor: str) -> None:
+        """Refuse that somebody is resumed without a yes: by no person, or where billing cannot."""
+        _person(actor)
+        with self.database.transaction() as connection:
+            product = products.load(connection, product_key)
+        can = billing.capabilities(product.billing, product.billing_settings)
+        if str(Act.RESUME) not in can.acts:
+            raise Conflict(
+                f"the billing system of {product_key} cannot resume",
+                "take the run back without it: those it stopped are told so",
+            )
+
+    def _begin(
+        self,
+        connection: Connection,
+        product: Product,
+        number: int,
+        actor: str,
+        *,
+        resume: bool,
+    ) -> Progress:
+        now, found = self.clock.now(), run_of(connection, product, number)
+        _refuse_twice(found, resume=resume)
+        still_open, stopped, left = amends.count(connection, product.id, found)
+        if not left:
+            raise Conflict(
+                f"nobody of run {number} is left to put right",
+                "what people answered, and what has come to an end, stays",
+            )
+        if resume and not stopped:
+            raise Conflict(
+                f"run {number} has stopped nobody who has not answered since",
+                "take it back without resuming anybody",
+            )
+        wanted = still_open if resume else still_open + stopped
+        begun = amends.begin(
+            connection, product.id, number, actor, now, wanted=wanted, resume=resume
+        )
+        if not begun:
+            raise Conflict(f"run {number} is being taken back already")
+        self._hold_back(connection, product, found, actor, now)
+        _note(connection, product, "run_undo_begun", f"run_{number}", None, actor, now)
+        if resume:
+            _note(connection, product, "run_resume_wanted", f"run_{number}", None, actor, now)
+        return _progress(run_of(connection, product, number))
+
+    def agree(self, product_key: str, number: int, actor: str) -> Progress:
+        """Agree that those whom a run stopped are resumed at once, as the second person.
+
+        Conflict where nobody waits for that, and for who ordered it; the command line counts as
+        one person.
+        """
+        self._check_resume(product_key, actor)
 
         def work(connection: Connection) -> Progress:
             product, now = products.load(connection, product_key), self.clock.now()
-            found = _run(connection, product, number)
-            wanted = store.count_to_withdraw(connection, product.id, found)
-            if not wanted:
+            amends.lock(connection, product.id, number)
+            found = run_of(connection, product, number)
+            if found.undo is None or not found.undo.waits:
+                raise Conflict(f"nothing of run {number} waits for somebody to agree")
+            if _person(found.undo.actor) == _person(actor):
                 raise Conflict(
-                    f"nobody of run {number} is still open",
-                    "whom it suspended can be resumed one by one, on their pages",
+                    f"you ordered it yourself: {found.undo.actor}",
+                    "somebody else agrees; the command line counts as one person",
                 )
-            if not store.begin_undo(connection, product.id, number, actor, now, wanted):
-                raise Conflict(f"run {number} is being taken back already")
-            self._hold_back(connection, product, found, actor, now)
-            _note(connection, product, "run_undo_begun", f"run_{number}", None, actor, now)
-            return _progress(_run(connection, product, number))
+            _, stopped, _ = amends.count(connection, product.id, found)
+            amends.agree(connection, product.id, number, actor, now, stopped)
+            _note(connection, product, "run_resume_agreed", f"run_{number}", None, actor, now)
+            return _progress(run_of(connection, product, number))
 
         return self.database.retrying(work)
 
@@ -220,36 +335,36 @@ class Runs:
         """Give how far the taking back of a run has come; Conflict where nobody wants it back."""
         with self.database.transaction() as connection:
             product = products.load(connection, product_key)
-            return _progress(_run(connection, product, number))
+            return _progress(run_of(connection, product, number))
 
     def undo_some(self, product_key: str, number: int | None = None) -> int | None:
-        """Withdraw one batch of a run that is being taken back, that one or the first there is.
+        """Put right one batch of a run that is being taken back, that one or the first there is.
 
         Gives how many were looked at, 0 where it goes through once more; None where no run is being
-        taken back any more. Ends it once a whole pass has withdrawn nobody: a sweep that was under
+        taken back any more. Ends it once a whole pass has changed nothing: a sweep that was under
         way when the ramp stopped may have asked somebody behind the cursor.
         """
 
         def work(connection: Connection) -> int | None:
             product, now = products.load(connection, product_key), self.clock.now()
-            undo = store.undo_under_way(connection, product.id, number)
+            undo = amends.under_way(connection, product.id, number)
             if undo is None:
                 return None
-            found = _run(connection, product, undo.run)
-            chosen = store.to_withdraw(connection, product.id, found, undo.cursor, self.batch)
+            found, how = run_of(connection, product, undo.run), undo.how
+            chosen = amends.to_amend(connection, product.id, found, how, undo.cursor, self.batch)
             if not chosen:
                 self._at_the_end(connection, product, undo, now)
                 return 0
-            events = [(sid, Withdraw(number)) for sid, number in chosen]
+            events = [(sid, Amend(each, how)) for sid, each, _ in chosen]
             replies = apply_in(connection, product, events, undo.actor, now)
-            many = sum(each.verdict is Verdict.APPLIED for each in replies)
-            store.undo_came_to(connection, product.id, undo.run, chosen[-1][0], many)
+            came = _came(chosen, replies, now)
+            amends.came_to(connection, product.id, undo.run, chosen[-1][0], came)
             return len(chosen)
 
         return self.database.retrying(work)
 
     def _at_the_end(
-        self, connection: Connection, product: Product, undo: store.UnderWay, now: datetime
+        self, connection: Connection, product: Product, undo: UnderWay, now: datetime
     ) -> None:
         if undo.since_start:
             store.undo_from_the_start(connection, product.id, undo.run)
@@ -278,7 +393,8 @@ class Runs:
         return did, False
 
 
-def _run(connection: Connection, product: Product, number: int) -> Run:
+def run_of(connection: Connection, product: Product, number: int) -> Run:
+    """Give a run of a product; NotFound where it has none of that number."""
     found = store.entry(connection, product.id, number)
     if found is None:
         raise NotFound(
@@ -296,10 +412,51 @@ def _untouched(
 
 
 def _progress(found: Run) -> Progress:
-    undo = found.undo
-    if undo is None:
+    if found.undo is None:
         raise Conflict(f"nobody has taken run {found.number} back")
-    return Progress(found.number, undo.wanted, undo.withdrawn, undo.ended_at is not None)
+    return Progress(found.number, found.undo)
+
+
+def _person(actor: str) -> str:
+    """Give who somebody is among those who have to agree: all of the command line is one person."""
+    if not actor.startswith(PEOPLE):
+        raise Refused(
+            "only people decide that somebody is resumed without their yes",
+            "`reconfirm run undo --resume`, or in the console",
+        )
+    return "cli" if actor.startswith("cli:") else actor
+
+
+def _refuse_twice(found: Run, *, resume: bool) -> None:
+    if found.undo is not None and resume and found.undo.waits:
+        raise Conflict(f"{found.undo.actor} has ordered that already", "somebody else agrees to it")
+
+
+def _begins(connection: Connection, product: Product, found: Run, *, resume: bool) -> bool:
+    """Say whether a run can begin to be taken back: nobody has begun, and somebody is left."""
+    undo = found.undo
+    if undo is not None and (undo.ended_at is None or (resume and undo.waits)):
+        return False
+    _, stopped, left = amends.count(connection, product.id, found)
+    return bool(stopped if resume else left)
+
+
+def _came(
+    chosen: Sequence[tuple[int, int, date | None]], replies: Sequence[Reply], now: datetime
+) -> Came:
+    """Count what was done for those chosen, by how their cases stand since."""
+    came = Came()
+    for (_, _, erase_on), reply in zip(chosen, replies, strict=True):
+        current = reply.case.round if reply.case else None
+        if reply.verdict is not Verdict.APPLIED or current is None:
+            continue
+        came.changed += 1
+        came.spared += erase_on is not None
+        came.withdrawn += current.outcome is Outcome.WITHDRAWN
+        if current.amended_at == now:
+            came.resumed += current.act is Act.RESUME
+            came.apologized += current.act is None
+    return came
 
 
 def _refuse_stopped(product: Product, version: int, state: pace.RampState | None) -> None:

@@ -59,6 +59,7 @@ LAYERS = (
         "app.sealing",
         "app.ledger",
         "app.restoring",
+        "app.amends",
     },
     {"app.store", "app.world"},
     {
@@ -102,6 +103,8 @@ NEIGHBOURS = {
     ("app.runs", "app.guards"),
     ("app.restoring", "app.guards"),
     ("app.restoring", "app.ledger"),
+    ("app.amends", "app.runs"),
+    ("app.amends", "app.versions"),
 }
 # Below, and strangers all the same.
 STRANGERS = {("jobs", "app.web")} | {(room, "email_templates") for room in RANK}

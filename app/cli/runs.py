@@ -1,5 +1,7 @@
 """Runs: what each day's sweeps did, the ramp they keep to, and taking one back."""
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -7,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from app import runs as shared
+from app.amends import Affected, People
 from app.cli.actor import actor_option, json_option
 from app.cli.installation import Installation, installed, print_json, say
 from app.errors import Conflict
@@ -109,33 +112,110 @@ def stop(product_key: str, why: str, as_json: bool, actor: str) -> None:
         _print_ramp(_runs(parts).stop(product_key, actor, why), as_json=as_json)
 
 
+@run.command("people")
+@PRODUCT
+@NUMBER
+@click.option("--csv", "as_csv", is_flag=True, help="Print everybody as CSV.")
+@json_option
+def people(product_key: str, number: int, as_csv: bool, as_json: bool) -> None:
+    """List whom a run asked and how they stand: what an undo would put right, or has.
+
+    Writes nothing. Names nobody but by the id at billing.
+    """
+    with installed() as parts:
+        asked = People(parts.database, parts.clock)
+        if as_csv:
+            for piece in asked.as_csv(product_key, number):
+                click.echo(piece, nl=False)
+            return
+        found = asked.everybody(product_key, number)
+        if as_json:
+            print_json({"run": number, "people": [affected_facts(each) for each in found]})
+            return
+        for each in found:
+            click.echo(_affected(each))
+
+
 @run.command("undo")
+@PRODUCT
+@click.argument("number", type=click.IntRange(1, 2**31 - 1), metavar="[N]", required=False)
+@click.option(
+    "--version", type=click.IntRange(1, 2**31 - 1), help="Every run under this version, not one."
+)
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Resume at once whom it stopped, without asking: a second person has to agree.",
+)
+@click.option("--dry-run", is_flag=True, help="Say whom, and do nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask whether to go on.")
+@json_option
+@actor_option
+def undo(
+    product_key: str,
+    number: int | None,
+    version: int | None,
+    *,
+    resume: bool,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+    actor: str,
+) -> None:
+    """Take a run back: put right everybody whom it asked and who has not answered.
+
+    Says first how many that are; `reconfirm run people` lists them. Who is still asked is
+    withdrawn. Whom silence suspended or canceled is told that it was a mistake, and resumes by a
+    click. Nothing of anybody is erased for it any more. What people answered stays. The ramp of the
+    run's version is stopped. One that was begun and not finished goes on.
+    """
+    if (number is None) == (version is None):
+        raise click.UsageError("say which run by its number N, or --version V for all of one")
+    with installed() as parts:
+        runs = _runs(parts)
+        chosen = [number] if number is not None else runs.under(product_key, version or 0)
+        details = [runs.detail(product_key, each) for each in chosen]
+        if dry_run:
+            _say_dry(runs, product_key, details, as_json=as_json)
+            return
+        _begin(runs, product_key, (number, version), details, actor, resume=resume, yes=yes)
+        for each in chosen:
+            _work(runs, product_key, each)
+        after = [runs.detail(product_key, each) for each in chosen]
+    if as_json:
+        facts = [detail_facts(each) for each in after]
+        print_json(facts[0] if number is not None else {"runs": facts})
+        return
+    for one in after:
+        click.echo(_came_to(one.run))
+
+
+@run.command("agree")
 @PRODUCT
 @NUMBER
 @click.option("--yes", is_flag=True, help="Do not ask whether to go on.")
 @json_option
 @actor_option
-def undo(product_key: str, number: int, yes: bool, as_json: bool, actor: str) -> None:
-    """Take a run back: withdraw whoever it asked and who has not answered yet.
+def agree(product_key: str, number: int, yes: bool, as_json: bool, actor: str) -> None:
+    """Agree that those whom a run stopped are resumed at once, as the second person.
 
-    Says first how many that are. What people answered stays, and so does what billing has done:
-    whom it suspended can be resumed one by one. The ramp of the run's version is stopped. One that
-    was begun and not finished goes on.
+    Billing charges them again from the next date on, as before, and nothing for the time between.
+    Whose next charge is not the one of before, or in less than three days, is asked instead. The
+    command line counts as one person.
     """
     with installed() as parts:
         runs = _runs(parts)
-        detail = runs.detail(product_key, number)
-        if not _under_way(detail.run):
-            if _list(detail) and not yes:
-                click.confirm(f"Withdraw run {number}?", abort=True, err=True)
-            runs.begin_undo(product_key, number, actor)
+        if not yes:
+            stands = Counter(People(parts.database, parts.clock).counted(product_key, number))
+            many = stands["suspended"] + stands["canceled"]
+            click.confirm(f"Resume {many} of run {number}?", abort=True, err=True)
+        runs.agree(product_key, number, actor)
         _work(runs, product_key, number)
         after = runs.detail(product_key, number)
     if as_json:
         print_json(detail_facts(after))
         return
-    withdrawn = after.run.undo.withdrawn if after.run.undo else 0
-    click.echo(f"run {number} is taken back: {withdrawn} withdrawn")
+    click.echo(_came_to(after.run))
 
 
 def _runs(parts: Installation) -> Runs:
@@ -146,17 +226,90 @@ def _under_way(found: Run) -> bool:
     return found.undo is not None and found.undo.ended_at is None
 
 
-def _list(detail: Detail) -> bool:
-    """Say whom an undo would withdraw, and whom not; False where there is nobody."""
-    tally = _counted(detail)
-    if not tally.open:
-        return False
-    say(f"{tally.open} still open and not suspended: these are withdrawn")
-    stays = tally.suspended + tally.canceled + tally.in_hand
-    say(f"{stays} suspended, canceled or in hand at billing: these stay as they are")
-    say(f"{tally.closed} closed: these stay as they are")
-    say(f"The ramp of version {detail.run.version} is stopped: nobody new is asked under it.")
-    return True
+def _begin(
+    runs: Runs,
+    product_key: str,
+    which: tuple[int | None, int | None],
+    details: Sequence[Detail],
+    actor: str,
+    *,
+    resume: bool,
+    yes: bool,
+) -> None:
+    """Say whom, ask, and begin; what was begun already goes on."""
+    number, version = which
+    if details and all(_under_way(each.run) for each in details):
+        return
+    if _list(runs, product_key, details, resume=resume) and not yes:
+        of = f"run {number}" if number is not None else f"every run of version {version}"
+        click.confirm(f"Take back {of}?", abort=True, err=True)
+    if number is not None:
+        runs.begin_undo(product_key, number, actor, resume=resume)
+    else:
+        runs.begin_undo_of(product_key, version or 0, actor, resume=resume)
+
+
+def _list(runs: Runs, product_key: str, details: Sequence[Detail], *, resume: bool) -> bool:
+    """Say whom an undo would put right, and whom not; False where there is nobody."""
+    stands = _stands(_people(runs), product_key, details)
+    stopped = stands["suspended"] + stands["canceled"]
+    say(f"{stands['open']} still open and not suspended: these are withdrawn")
+    if stopped and resume:
+        say(f"{stopped} suspended or canceled by silence: resumed once a second person agrees")
+    else:
+        say(f"{stopped} suspended or canceled by silence: these are told, and resume by a click")
+    say(f"{stands['in_hand']} are just being told to billing: these are told when it has answered")
+    say(f"{stands['answered']} have decided themselves: that stays, and nothing is erased for it")
+    if stands["erasing"]:
+        say(f"{stands['erasing']} are being erased: too late, a person looks at each")
+    versions = sorted({each.run.version for each in details})
+    for version in versions:
+        say(f"The ramp of version {version} is stopped: nobody new is asked under it.")
+    return bool(stands["open"] + stopped + stands["in_hand"] + stands["answered"])
+
+
+def _people(runs: Runs) -> People:
+    return People(runs.database, runs.clock)
+
+
+def _stands(asked: People, product_key: str, details: Sequence[Detail]) -> Counter[str]:
+    """Count whom runs asked by how they stand; Conflict where that takes too long."""
+    many: Counter[str] = Counter()
+    for each in details:
+        _counted(each)
+        many.update(asked.counted(product_key, each.run.number) or {})
+    return many
+
+
+def _say_dry(runs: Runs, product_key: str, details: Sequence[Detail], *, as_json: bool) -> None:
+    asked = _people(runs)
+    stands = _stands(asked, product_key, details)
+    if not as_json:
+        for name, many in stands.items():
+            click.echo(f"  {name.replace('_', ' '):14} {many:7}")
+        for one in details:
+            for each in asked.everybody(product_key, one.run.number):
+                click.echo(_affected(each))
+        return
+    found = [
+        affected_facts(each) | {"run": one.run.number}
+        for one in details
+        for each in asked.everybody(product_key, one.run.number)
+    ]
+    print_json({"stands": dict(stands), "people": found})
+
+
+def _came_to(found: Run) -> str:
+    undo = found.undo
+    if undo is None:
+        return f"run {found.number}: nothing was left to take back"
+    said = (
+        f"run {found.number} is taken back: {undo.withdrawn} withdrawn, {undo.apologized} told,"
+        f" {undo.resumed} to be resumed, {undo.spared} not erased any more"
+    )
+    if undo.waits:
+        return f"{said}; somebody else agrees in the console, or by `reconfirm run agree`"
+    return said
 
 
 def _counted(detail: Detail) -> Tally:
@@ -168,13 +321,15 @@ def _counted(detail: Detail) -> Tally:
 
 
 def _work(runs: Runs, product_key: str, number: int) -> None:
+    if runs.detail(product_key, number).run.undo is None:
+        return
     progress = runs.progress(product_key, number)
-    columns = (TextColumn("Withdrawing"), BarColumn(), MofNCompleteColumn())
+    columns = (TextColumn("Putting right"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=progress.wanted, completed=progress.withdrawn)
+        task = bar.add_task("", total=progress.wanted, completed=progress.undo.done)
 
         def after_batch() -> None:
-            bar.update(task, completed=runs.progress(product_key, number).withdrawn)
+            bar.update(task, completed=runs.progress(product_key, number).undo.done)
 
         runs.undo(product_key, lambda: True, number, after_batch)
 
@@ -203,9 +358,40 @@ def facts_of(each: Run) -> dict[str, Any]:
             "wanted_at": undo.wanted_at,
             "wanted": undo.wanted,
             "withdrawn": undo.withdrawn,
+            "apologized": undo.apologized,
+            "resumed": undo.resumed,
+            "spared": undo.spared,
             "ended_at": undo.ended_at,
+            "resume": undo.resume,
+            "agreed_by": undo.agreed_by,
+            "agreed_at": undo.agreed_at,
         },
     }
+
+
+def affected_facts(each: Affected) -> dict[str, Any]:
+    """Give somebody whom a run asked as facts; `owed` is in minor units."""
+    who = each.who
+    return {
+        "subscription": who.subscription,
+        "stands": who.stands,
+        "erase_on": who.erase_on,
+        "undone_at": who.undone_at,
+        "told_at": who.amended_at,
+        "reach": who.reach,
+        "owed": who.owed,
+        "currency": who.currency,
+        "not_resumed": each.alone,
+    }
+
+
+def _affected(each: Affected) -> str:
+    who = each.who
+    parts = [f"{who.subscription:24} {who.stands.replace('_', ' '):14}"]
+    parts += [f"erased on {who.erase_on}"] if who.erase_on else []
+    parts += [f"owed {who.owed} {who.currency}"] if who.owed else []
+    parts += [f"not resumed alone: {each.alone}"] if each.alone else []
+    return " ".join(parts).rstrip()
 
 
 def ladder_facts(ladder: Ladder) -> dict[str, Any]:

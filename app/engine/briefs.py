@@ -49,10 +49,12 @@ def brief_for(  # noqa: PLR0913, PLR0917 - what, to whom and when
     person: Address,
     links: Links,
     wall: datetime,
+    owed: int = 0,
 ) -> Brief:
     """Give the facts of one notice (kind, version) to one person, as they stand at this claim.
 
-    `wall` is the moment of the claim on the wall clock, from which a fresh link is good.
+    `wall` is the moment of the claim on the wall clock, from which a fresh link is good; `owed` is
+    what people decided to give back, in minor units, which an apology says.
     """
     kind, version = notice
     current, subscription = _round(case), case.subscription
@@ -85,7 +87,6 @@ def brief_for(  # noqa: PLR0913, PLR0917 - what, to whom and when
         without_answer=terms.on_no_answer,
         fresh_url=_fresh(kind, links, case, wall),
         keeps=bool(policy.keep_categories) if kind in OF_DATA else False,
-        stands="canceled" if current.stage is Stage.CANCELED else "suspended",
         final=kind is Kind.ERASURE_WARNING and is_final(current, policy),
         erased_on=day_at(batch.now, subscription.zone) if kind is Kind.ERASED else None,
         erase_on=erasure_day(case, current, terms),
@@ -93,9 +94,28 @@ def brief_for(  # noqa: PLR0913, PLR0917 - what, to whom and when
         decided_by=current.decided_by if current.decided_by in ("app", "silence") else "subscriber",
         decided_at=current.decided_at,
         reason=ASKED_WHY.get(current.why, "unused"),
+        stands=_stands(kind, current, batch.now),
+        owed=owed,
         charged_on=charged_before(subscription, batch.now, last) if stops and last else (),
         charged_behind=charged_behind(case, policy, batch.now, last) if stops and last else (),
     )
+
+
+def _stands(kind: Kind, current: Round, now: datetime) -> str:
+    """Say how the subscription stands, in the notices that say it."""
+    if kind is Kind.APOLOGY:
+        return standing_of(current, now)
+    return "canceled" if current.stage is Stage.CANCELED else "suspended"
+
+
+def standing_of(current: Round, now: datetime) -> str:
+    """Say how a subscription stands after a mistake was put right, as an apology puts it."""
+    if not current.open:
+        return "active"
+    ended = current.paid_until is not None and current.paid_until <= now
+    if current.stage is Stage.CANCELED:
+        return "ended" if ended else "canceled"
+    return "suspended"
 
 
 def _fresh(kind: Kind, links: Links, case: Case, wall: datetime) -> str:

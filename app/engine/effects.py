@@ -40,7 +40,7 @@ from app.lifecycle.case import (
 )
 from app.lifecycle.dates import next_charge
 from app.links import Links
-from app.store import brands, evidence, freshlinks, outbox, pace, population, products
+from app.store import amends, brands, evidence, freshlinks, outbox, pace, population, products
 from app.store.brands import NOTHING
 from app.store.database import Database
 from app.store.evidence import Line, Words
@@ -211,6 +211,7 @@ class _Claiming:
         self.wait: list[tuple[int, datetime, str | None, int]] = []
         self.parked: list[tuple[int, str]] = []
         self.withheld: frozenset[int] = frozenset()
+        self.owed: dict[tuple[int, int], int] = {}
         self.wall = effects.clock.wall()
 
     def judge(self, row: Row) -> None:
@@ -259,6 +260,8 @@ class _Claiming:
         """Give the tasks; what cannot be put into words waits for a person and stops no other."""
         ids = [row.subscription_id for row, _ in self.go]
         people = population.addresses(self.connection, ids)
+        sorry = [row.subscription_id for row, _ in self.go if row.kind is Kind.APOLOGY]
+        self.owed = amends.promised(self.connection, sorry) if sorry else {}
         tasks = []
         for row, check in self.go:
             person = people[row.subscription_id]
@@ -278,7 +281,8 @@ class _Claiming:
         else:
             links = self.effects.links
             notice = (row.kind, row.version)
-            brief = brief_for(self.batch, case, notice, person, links, self.wall)
+            owed = self.owed.get((row.subscription_id, row.number), 0)
+            brief = brief_for(self.batch, case, notice, person, links, self.wall, owed)
         return Task(
             id=row.id,
             fence=row.fence + 1,

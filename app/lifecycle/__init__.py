@@ -18,12 +18,14 @@ look at a case (`review_at`) nothing follows from silence. What a person asks fo
 
 from datetime import datetime
 
+from app.lifecycle.amends import amended
 from app.lifecycle.answers import answered
 from app.lifecycle.billing import acknowledged, address_changed, declined, not_done, told
 from app.lifecycle.case import (
     Acknowledged,
     AddressChanged,
     AllReceipts,
+    Amend,
     Answer,
     AskDataLink,
     AskErasure,
@@ -118,6 +120,8 @@ def _judged(  # noqa: C901, PLR0911, PLR0912 - one arm an event
             return all_answered(case, event, now)
         case Wiped():
             return wiped(case, event, now)
+        case Amend():
+            return amended(case, event, policy, now)
         case StopReminders():
             return _stop_reminders(case, event)
         case Declined():

@@ -8,6 +8,7 @@ from datetime import date, datetime
 
 from msgspec.structs import replace
 
+from app.lifecycle.amends import restored, restoring, sorry_instead
 from app.lifecycle.answers import YES, kept, tell_billing
 from app.lifecycle.case import (
     EVERYTHING,
@@ -58,6 +59,8 @@ def acknowledged(case: Case, event: Acknowledged, policy: Policy, now: datetime)
     if current is None or not _awaited(current, event.act, event.version):
         return Step(case)
     if event.act is Act.RESUME:
+        if restoring(current):
+            return restored(case, policy, now)
         return _resumed(case, current, now)
     if event.act is Act.END:
         return ended(case, current, now)
@@ -79,7 +82,9 @@ def acknowledged(case: Case, event: Acknowledged, policy: Policy, now: datetime)
     )
     notes = [Note(stage, f"billing_acknowledged_{event.act}")]
     notes += [Note("erasure_scheduled", stage)] if erase_on else []
-    return _follow(changed, event, tuple(notes), Effect(kind, event.version, now), now)
+    sorry = sorry_instead(changed, tuple(notes), policy, now)
+    receipt = Effect(kind, event.version, now)
+    return sorry or _follow(changed, event, tuple(notes), receipt, now)
 
 
 def _awaited(current: Round, act: Act, version: int) -> bool:
@@ -94,6 +99,8 @@ def _erase_on(
     case: Case, current: Round, policy: Policy, paid_until: datetime | None, now: datetime
 ) -> date | None:
     """Give the day of erasure: by silence none for who used it, wants it or cannot be reached."""
+    if current.undone_at is not None:
+        return None
     alive = current.word in YES or used_since(case, current) or case.reach is not Reach.OK
     if alive and current.word is not Word.CANCEL:
         return None

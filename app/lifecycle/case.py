@@ -129,6 +129,18 @@ class Erasing(StrEnum):
     WIPING = "wiping"
 
 
+class Amends(StrEnum):
+    """What is put right where a run is taken back for those whom it stopped.
+
+    `spare`: nothing of theirs is erased. `apologize`: and they are told, to resume by a click.
+    `restore`: and they are resumed at once, as two people decided.
+    """
+
+    SPARE = "spare"
+    APOLOGIZE = "apologize"
+    RESTORE = "restore"
+
+
 class ActState(StrEnum):
     """How far an act has come; once confirmed or voided, the round holds no act."""
 
@@ -177,7 +189,7 @@ BILLING_KIND: Mapping[Act, Kind] = MappingProxyType(
 ACT_OF: Mapping[Kind, Act] = MappingProxyType({kind: act for act, kind in BILLING_KIND.items()})
 ASKING = frozenset({Kind.ASK, Kind.REMINDER})
 """Notices that count against the pace of a product and that a brake stops."""
-UNASKED = ASKING | {Kind.WELCOME_BACK, Kind.ERASURE_WARNING}
+UNASKED = ASKING | {Kind.WELCOME_BACK, Kind.ERASURE_WARNING, Kind.APOLOGY}
 """Notices nobody asked for: they keep to the hours, and who complained gets none."""
 BRAKED = ASKING | {Kind.ERASURE_WARNING, Kind.BILLING_SUSPEND}
 """Effects that a brake stops, but for a billing act that is a person's own word."""
@@ -234,8 +246,8 @@ class Round(Struct, frozen=True):
     `used_known` is the last day of use that the round was opened on. `stated_by` is the latest
     day of answer that a claimed ask stated; `answer_by` is the end of that day, fixed when the ask
     was handed over (`asked_at`). `word` is the person's last word and `act` the one thing billing
-    is being told. `decided_by` (subscriber, app, silence, billing) is whose decision the last word
-    or else the last change of stage was, and `decided_at` when that change came.
+    is being told. `decided_by` (subscriber, app, silence, billing, undo) is whose decision the last
+    word or else the last change of stage was, and `decided_at` when that change came.
 
     `review_at` is since when a person is to look at the case: until they have, nothing follows from
     silence and nobody is asked anew. A round opened meanwhile takes it over.
@@ -248,6 +260,9 @@ class Round(Struct, frozen=True):
     `warned` counts the warnings of erasure that were queued, `warnings` the days on which one was
     handed over, from `warned_from` to `warned_on`. `erasing` is how far an erasure has come that
     was begun, and `erasing_at` since when.
+
+    `undone_at` is since when the run that opened it is taken back: nothing is erased because of it
+    any more. `amended_at` is when an apology was queued for it, or that it be resumed: once.
 
     A round that a cancel opens again has no `answer_by`, so nothing follows from silence; its
     `closed_at` stays where the person has been left in peace since.
@@ -290,6 +305,8 @@ class Round(Struct, frozen=True):
     warned_on: date | None = None
     erasing: Erasing | None = None
     erasing_at: datetime | None = None
+    undone_at: datetime | None = None
+    amended_at: datetime | None = None
 
     @property
     def before_a_person(self) -> bool:
@@ -412,6 +429,13 @@ class Wiped(Struct, frozen=True):
     round: int
 
 
+class Amend(Struct, frozen=True):
+    """Somebody takes back the run that opened round `round`, also for those whom it stopped."""
+
+    round: int
+    how: Amends
+
+
 class StopReminders(Struct, frozen=True):
     """The one-click of a mail program (RFC 8058): no more reminders in this round."""
 
@@ -487,6 +511,7 @@ Event = (
     | BeginErasure
     | AllReceipts
     | Wiped
+    | Amend
     | StopReminders
     | Claim
     | HandedOver

@@ -8,7 +8,8 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from app.lifecycle.answers import YES, erasable, taken_back
+from app.lifecycle.amends import apology_holds, restore_broken, restoring
+from app.lifecycle.answers import YES, erasable, over, taken_back
 from app.lifecycle.case import (
     ACT_OF,
     EVERYTHING,
@@ -56,9 +57,8 @@ from app.lifecycle.erasing import (
     warning_claimed,
     warning_handed_over,
 )
+from app.lifecycle.withdrawing import withdraw
 from app.policy import Policy
-
-BEING_ERASED = frozenset({Stage.ERASING, Stage.ERASED})
 
 
 def claimed(case: Case, event: Claim, policy: Policy, now: datetime) -> Step:
@@ -97,7 +97,7 @@ def _in_hours(case: Case, policy: Policy, now: datetime) -> Step:
     return Step(case, Verdict.GO)
 
 
-def _still_true(  # noqa: PLR0911 - one arm a notice
+def _still_true(  # noqa: C901, PLR0911 - one arm a notice
     case: Case, current: Round, kind: Kind, now: datetime
 ) -> bool:
     match kind:
@@ -122,7 +122,9 @@ def _still_true(  # noqa: PLR0911 - one arm a notice
         case Kind.ERASED:
             return current.erasing is Erasing.PARTING
         case Kind.DATA_LINK:
-            return current.outcome is not Outcome.ERASED and current.stage not in BEING_ERASED
+            return not over(current)
+        case Kind.APOLOGY:
+            return apology_holds(case, current)
         case _:
             wanted = erasable(current) and current.erase_at is None
             return kind is Kind.FRESH_LINK and wanted
@@ -195,7 +197,12 @@ def _own_word(current: Round, act: Act) -> bool:
 
 
 def _not_by_silence(case: Case, current: Round, policy: Policy, now: datetime) -> Step | None:
-    """Say what becomes of a case whose act no word justifies; None where silence does."""
+    """Say what becomes of a case whose act no word justifies; None where silence does.
+
+    Two people may have decided on a resume, too.
+    """
+    if restoring(current):
+        return restore_broken(case, policy, now)
     if current.stage is not Stage.ASKED or current.answer_by is None:
         return taken_back(case, current, now, Note("act_dropped", "word_taken_back"))
     return _silence_broken(case, current, policy, now)
@@ -203,6 +210,8 @@ def _not_by_silence(case: Case, current: Round, policy: Policy, now: datetime) -
 
 def _silence_broken(case: Case, current: Round, policy: Policy, now: datetime) -> Step | None:
     """Close or hold an act that only silence justified and that silence no longer does."""
+    if current.undone_at is not None:
+        return withdraw(case, now)
     if used_since(case, current):
         return returned(case, current, policy, now)
     if not may_be_asked(case):

@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
 from typing import Any
 
-from psycopg.rows import class_row
 from sqlalchemy import Connection
 
 from app.store.database import cursor
@@ -52,13 +51,34 @@ class Did:
 
 @dataclass(frozen=True, slots=True)
 class Undo:
-    """How far the taking back of a run has come: `withdrawn` of `wanted` rounds."""
+    """How far the taking back of a run has come, of `wanted` rounds.
+
+    Of these some were `withdrawn`, of some the person was told that it was a mistake, and some were
+    to be `resumed` by billing; of `spared` nothing is erased any more. `resume` says that whom it
+    stopped is to be resumed at once, as soon as a second person agrees.
+    """
 
     actor: str
     wanted_at: datetime
     wanted: int
     withdrawn: int
     ended_at: datetime | None
+    resume: bool = False
+    agreed_by: str | None = None
+    agreed_at: datetime | None = None
+    apologized: int = 0
+    resumed: int = 0
+    spared: int = 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether a second person has to agree before anybody is resumed."""
+        return self.resume and self.agreed_at is None
+
+    @property
+    def done(self) -> int:
+        """How many of those wanted have been put right."""
+        return self.withdrawn + self.apologized + self.resumed
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +166,7 @@ _BEGIN = f"""
 _NAMES = tuple(each.name for each in fields(Run))[:11]
 _READ = f"""
     select {", ".join(f"n.{name}" for name in _NAMES)},
-      u.actor, u.wanted_at, u.wanted, u.withdrawn, u.ended_at
+      {", ".join(f"u.{each.name}" for each in fields(Undo))}
     from run n left join run_undo u on u.product_id = n.product_id and u.run = n.number
     where n.product_id = %s"""  # noqa: S608 - our own names
 
@@ -158,6 +178,13 @@ def listed(connection: Connection, product_id: int, before: int | None, most: in
         f"{_READ} and (%s::int is null or n.number < %s) order by n.number desc limit %s",
         (product_id, before, before, most),
     )
+    return [_run(row) for row in run.fetchall()]
+
+
+def of_version(connection: Connection, product_id: int, version: int) -> list[Run]:
+    """Give the runs under a version of the policy, the oldest first."""
+    run = cursor(connection)
+    run.execute(f"{_READ} and n.version = %s order by n.number", (product_id, version))
     return [_run(row) for row in run.fetchall()]
 
 
@@ -184,10 +211,15 @@ def began(product_id: int, found: Run) -> dict[str, Any]:
     }
 
 
+def be_brief(connection: Connection) -> None:
+    """Let no statement of this transaction take longer than somebody waits for a page."""
+    cursor(connection).execute(f"set local statement_timeout = '{PATIENCE}'")
+
+
 def tally(connection: Connection, product_id: int, found: Run) -> Tally:
     """Count what became of the rounds of a run; psycopg's QueryCanceled where it takes too long."""
+    be_brief(connection)
     run = cursor(connection)
-    run.execute(f"set local statement_timeout = '{PATIENCE}'")
     run.execute(
         f"""select case when r.outcome is not null then r.outcome
                  when {IN_PEACE} then 'open' when r.stage = 'asked' then 'in_hand'
@@ -224,88 +256,6 @@ def untouched(
 
 
 # --- taking one back -------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class UnderWay:
-    """Where the taking back of a run stands, locked."""
-
-    run: int
-    actor: str
-    cursor: int
-    since_start: int
-
-
-def begin_undo(  # noqa: PLR0913, PLR0917 - a row
-    connection: Connection, product_id: int, number: int, actor: str, now: datetime, wanted: int
-) -> bool:
-    """Note that a run is to be taken back; False where it is being taken back already."""
-    run = cursor(connection)
-    run.execute(
-        """insert into run_undo (product_id, run, actor, wanted_at, wanted, withdrawn, cursor,
-             since_start)
-           values (%s, %s, %s, %s, %s, 0, 0, 0)
-           on conflict (product_id, run) do update set actor = excluded.actor,
-             wanted_at = excluded.wanted_at, wanted = run_undo.withdrawn + excluded.wanted,
-             cursor = 0, since_start = 0, ended_at = null
-           where run_undo.ended_at is not null""",
-        (product_id, number, actor, now, wanted),
-    )
-    return bool(run.rowcount)
-
-
-def undo_under_way(
-    connection: Connection, product_id: int, number: int | None = None
-) -> UnderWay | None:
-    """Lock and give a run that is being taken back, that one or the first; None where none is."""
-    with connection.connection.driver_connection.cursor(  # type: ignore[union-attr]
-        row_factory=class_row(UnderWay), binary=True
-    ) as run:
-        run.execute(
-            """select run, actor, cursor, since_start from run_undo
-               where product_id = %s and ended_at is null and (%s::int is null or run = %s)
-               order by run limit 1 for update""",
-            (product_id, number, number),
-        )
-        found: UnderWay | None = run.fetchone()
-        return found
-
-
-def count_to_withdraw(connection: Connection, product_id: int, found: Run) -> int:
-    """Count who of a run can be withdrawn."""
-    run = cursor(connection)
-    run.execute(
-        f"select count(*) from reconfirmation r where {BEGAN} and {IN_PEACE}",  # noqa: S608 - ours
-        began(product_id, found),
-    )
-    row = run.fetchone()
-    return int(row[0]) if row else 0
-
-
-def to_withdraw(
-    connection: Connection, product_id: int, found: Run, after: int, most: int
-) -> list[tuple[int, int]]:
-    """Give the next (subscription, round) of a run that can be withdrawn, by subscription."""
-    run = cursor(connection)
-    run.execute(
-        f"""select r.subscription_id, r.number from reconfirmation r
-            where {BEGAN} and {IN_PEACE} and r.subscription_id > %(after)s
-            order by r.subscription_id limit %(most)s""",  # noqa: S608 - ours
-        began(product_id, found) | {"after": after, "most": most},
-    )
-    return [(row[0], row[1]) for row in run.fetchall()]
-
-
-def undo_came_to(
-    connection: Connection, product_id: int, number: int, after: int, withdrawn: int
-) -> None:
-    """Note how far the taking back of a run has come, and how many more were withdrawn."""
-    cursor(connection).execute(
-        """update run_undo set cursor = %s, withdrawn = withdrawn + %s,
-             since_start = since_start + %s
-           where product_id = %s and run = %s""",
-        (after, withdrawn, withdrawn, product_id, number),
-    )
 
 
 def undo_from_the_start(connection: Connection, product_id: int, number: int) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 from markupsafe import Markup
 
 from app.engine.look import Look
+from app.lifecycle.amends import UNDO as UNDONE
+from app.lifecycle.amends import restoring
 from app.lifecycle.answers import STILL_ASKABLE, YES, erasable
 from app.lifecycle.case import (
     TEN_MINUTES,
@@ -368,6 +370,9 @@ def _resume_recorded(look: Look) -> Page:
     )
     if look.round.word is not None:
         return page
+    if restoring(look.round):
+        told = replace(page, title="title.restoring", lead=("lead.restoring",), steps=steps[1:])
+        return replace(told, aside=_undo_block(look, UNDO, after_all))
     # In doubt while billing was being told: there is no word any more, only what is going on.
     choice = (Button("resume", "button.resume"), after_all)
     page = replace(page, steps=steps[1:], choice=choice, aside=None)
@@ -401,11 +406,12 @@ def _suspended(look: Look) -> Page:
         return _cancel_recorded(look)
     if current.act is Act.RESUME:
         return _resume_recorded(look)
-    by = "_silence" if current.decided_by == "silence" else ""
+    by = "suspended_silence" if current.decided_by == "silence" else "suspended"
+    by = "mistake" if _mistaken(look) else by
     dated = "button.resume_hint" if look.next_charge else "button.resume_hint_undated"
     page = Page(
         title="title.suspended",
-        lead=(f"lead.suspended{by}",),
+        lead=(f"lead.{by}",),
         steps=(StepTold("done", "step.confirmed_suspend"),),
         choice=(Button("resume", "button.resume", dated), FOR_GOOD),
         facts=_stopped_facts(look),
@@ -425,7 +431,7 @@ def _canceled(look: Look) -> Page:
     else:
         page = _canceled_and_usable(look)
     by = {"silence": "_silence", "billing": "_billing"}.get(current.decided_by or "", "")
-    lead = page.lead or (f"lead.canceled{by}",)
+    lead = page.lead or ("lead.mistake" if _mistaken(look) else f"lead.canceled{by}",)
     confirmed = "canceled_in_billing" if by == "_billing" else "confirmed_cancel"
     return replace(
         page,
@@ -434,6 +440,11 @@ def _canceled(look: Look) -> Page:
         facts=_stopped_facts(look),
         blocks=(_data_scheduled(look), *page.blocks),
     )
+
+
+def _mistaken(look: Look) -> bool:
+    """Say whether silence stopped it, and we have said sorry for that."""
+    return look.round.amended_at is not None and look.round.decided_by == "silence"
 
 
 def _canceled_and_usable(look: Look) -> Page:
@@ -502,6 +513,8 @@ def _closed_lead(look: Look, outcome: Outcome) -> str:
         return "lead.not_living"
     if outcome is Outcome.KEPT and look.round.reason == "in_use":
         return "lead.kept_in_use"
+    if outcome is Outcome.RESUMED and look.round.decided_by == UNDONE:
+        return "lead.restored"
     if outcome is Outcome.EXPIRED and look.answer_day is None:
         return "lead.expired_undated"
     return f"lead.{outcome}"

@@ -11,8 +11,8 @@ from app.engine.explain import explain
 from app.engine.sweep import Sweeper
 from app.errors import Conflict, NotFound
 from app.guards import RampStands
+from app.lifecycle.amends import amended as put_right
 from app.lifecycle.case import Lane, Reach, Undelivered
-from app.lifecycle.withdrawing import withdrawn as taken_back
 from app.links import Links
 from app.runs import HALTED, Runs
 from app.store import pace as store
@@ -575,7 +575,7 @@ def test_a_batch_that_breaks_down_changes_nothing(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("app.store.runs.undo_came_to", killed)
+        patched.setattr("app.store.amends.came_to", killed)
         with pytest.raises(KeyboardInterrupt):
             runs.undo_some("tv")
 
@@ -658,7 +658,7 @@ def test_nobody_left_and_twice_at_once_are_refused(town: Town) -> None:
     with pytest.raises(Conflict, match="being taken back already"):
         of(town).begin_undo("tv", 1, "cli:ada")
     everything(town)
-    with pytest.raises(Conflict, match="nobody of run 1 is still open"):
+    with pytest.raises(Conflict, match="nobody of run 1 is left to put right"):
         of(town).begin_undo("tv", 1, EVE)
     with pytest.raises(NotFound):
         of(town).begin_undo("tv", 2, EVE)
@@ -687,14 +687,14 @@ def test_a_case_whose_rules_raise_is_left_and_the_rest_goes_on(
     crowd(town, 3)
     asked(town, "p00")
     of(town).begin_undo("tv", 1, EVE)
-    poisoned, real = town.id_of("p01"), taken_back
+    poisoned, real = town.id_of("p01"), put_right
 
-    def withdrawn(case: Any, event: Any, now: Any) -> Any:
+    def amended(case: Any, event: Any, policy: Any, now: Any) -> Any:
         if case.subscription.id == poisoned:
             raise ArithmeticError
-        return real(case, event, now)
+        return real(case, event, policy, now)
 
-    monkeypatch.setattr("app.lifecycle.withdrawn", withdrawn)
+    monkeypatch.setattr("app.lifecycle.amended", amended)
     everything(town)
 
     assert of(town).progress("tv", 1).withdrawn == 2

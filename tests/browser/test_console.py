@@ -17,6 +17,7 @@ from werkzeug.serving import make_server
 from app.engine import holds
 from app.engine.holds import Wanted
 from app.manifests import Manifests
+from app.runs import Runs
 from app.store import console as store
 from app.store import products
 from app.store.holds import Reason
@@ -27,6 +28,7 @@ from tests.app.web.console.conftest import erased, late, message, parked
 from tests.browser.test_pages import Watched
 from tests.conftest import KEYS
 from tests.manifests import hash_of, made, person
+from tests.probe import rows
 from tests.world import YEAR, Town, row
 
 WIDTHS = (360, 1440)
@@ -46,6 +48,8 @@ PAGES = {
     "list": "/console/products/films/policy/versions/2",
     "runs": f"{TV}/runs",
     "run": f"{TV}/runs/1",
+    "run_undone": "/console/products/music/runs/1",
+    "run_people": "/console/products/music/runs/1/people",
     "reviews": f"{TV}/queues?queue=reviews",
     "unreachable": f"{TV}/queues?queue=unreachable",
     "parked": f"{TV}/queues?queue=parked",
@@ -123,6 +127,7 @@ def busy(town: Town) -> int:
     versions.comment("tv", number, Comment.NUMBERS_WANTED, "console:bob")
     long_list(town)
     erasing(town)
+    taken_back(town)
     return town.id_of("sub_10")
 
 
@@ -176,6 +181,28 @@ def long_list(town: Town) -> None:
     films.settle()
     assert films.clock.now() == now
     assert films.stages() == {}
+
+
+def taken_back(town: Town) -> None:
+    """Let another product have a run taken back, whose people wait for somebody to agree."""
+    music = Town.founded(town.database, town.clock, town.links, "music")
+    with music.database.transaction() as connection:
+        products.change(connection, music.product.id, {"name": "Music"})
+    music.join(*(row(f"song_{each}", renews_at="2024-09-10T00:00:00Z") for each in range(12)))
+    music.settle()
+    rows(
+        music.database,
+        """update reconfirmation r set stage = 'suspended', decided_by = 'silence', asked_at = :now,
+             decided_at = :now, paid_until = s.renews_at, erase_on = '2027-01-01', wake_at = null
+           from subscription s where s.id = r.subscription_id and r.product_id = :product
+             and s.external_id not in ('song_1', 'song_2')""",
+        now=town.clock.now(),
+        product=music.product.id,
+    )
+    music.answer("song_2", "keep")
+    runs = Runs(music.database, music.clock)
+    runs.begin_undo("music", 1, "console:bob", resume=True)
+    assert runs.undo("music", lambda: True)[1]
 
 
 def let_in(town: Town, *roles: str) -> str:

@@ -229,14 +229,14 @@ def taking_back(bob: Desk) -> None:
     bob.opens("runs")
     bob.follows("Run 1")
     bob.looks("run")
-    bob.presses("Take back 10")
-    expect(bob.page.get_by_text("0 of 10 withdrawn")).to_be_visible()
+    bob.presses("Take this run back")
+    expect(bob.page.get_by_text("0 of 10 put right")).to_be_visible()
 
 
 def finding(bob: Desk, ann: Desk) -> None:
     with bob.leads_on():
         bob.page.reload()
-    expect(bob.page.get_by_text("10 of 10 withdrawn")).to_be_visible()
+    expect(bob.page.get_by_text("10 of 10 put right")).to_be_visible()
     ann.opens("people")
     ann.page.get_by_label("Id or address").fill("s00")
     with ann.leads_on():

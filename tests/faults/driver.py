@@ -21,7 +21,7 @@ from app.engine.effects import Effects
 from app.engine.sweep import Sweeper
 from app.links import Links
 from app.runs import Runs
-from app.store import runs
+from app.store import amends
 from app.store.database import Database
 from app.world.billing.sandbox import Sandbox
 from app.world.connector import Order, Standing
@@ -108,7 +108,7 @@ def job(role: str, url: str, now: str, mails: str, die_at: int) -> int:
         Sweeper(database, "tv", moment, batch=SMALL, after_batch=step).run()
         return step.taken
     if role == "undo":
-        runs.undo_came_to = step.around(runs.undo_came_to)
+        amends.came_to = step.around(amends.came_to)
         Runs(database, clock, SMALL).undo("tv", lambda: True, after_batch=step)
         return step.taken
     outbox.MANY = SMALL

@@ -110,6 +110,9 @@ reconfirmation = Table(
     Column("warned_on", Date),
     Column("erasing", Text),
     Column("erasing_at", Moment),
+    # Since when its run is taken back, and when that was put right for whom it stopped.
+    Column("undone_at", Moment),
+    Column("amended_at", Moment),
     Index(
         "reconfirmation_open_key",
         "subscription_id",

@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Date,
     ForeignKey,
@@ -252,5 +253,14 @@ run_undo = Table(
     Column("cursor", BigInteger, nullable=False),
     Column("since_start", Integer, nullable=False),
     Column("ended_at", Moment),
+    # Whether whom it stopped is to be resumed at once, and who agreed: nobody is before that.
+    Column("resume", Boolean, nullable=False, server_default="false"),
+    Column("agreed_by", Text),
+    Column("agreed_at", Moment),
+    # How many were told that it was a mistake, and how many billing was told to resume; of how
+    # many nothing is erased any more.
+    Column("apologized", Integer, nullable=False, server_default="0"),
+    Column("resumed", Integer, nullable=False, server_default="0"),
+    Column("spared", Integer, nullable=False, server_default="0"),
     Index("run_undo_open_idx", "product_id", "run", postgresql_where=text("ended_at is null")),
 )

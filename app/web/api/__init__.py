@@ -122,6 +122,7 @@ class Api:
         runs = RunCalls(self.database, self.clock)
         routes.add_url_rule("/runs", "runs", runs.page)
         routes.add_url_rule("/runs/<run>", "run", runs.show)
+        routes.add_url_rule("/runs/<run>/people", "run_people", runs.people)
         routes.add_url_rule("/runs/<run>/undo", "run_undo", runs.undo, methods=["POST"])
         routes.add_url_rule("/ramp", "ramp", runs.ramp)
         routes.add_url_rule("/ramp", "ramp_act", runs.act, methods=["POST"])

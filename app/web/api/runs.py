@@ -1,5 +1,6 @@
 """Runs for systems: what each day's sweeps did, the ramp they keep to, and taking one back."""
 
+import re
 from dataclasses import dataclass
 
 import msgspec
@@ -7,11 +8,13 @@ from flask import request
 from flask.typing import ResponseReturnValue
 
 from app import runs as shared
+from app.amends import Affected, People
 from app.clock import Clock
 from app.guards import Ladder, RateNow
 from app.policy import Share
 from app.runs import Detail
 from app.store import products, runs
+from app.store.amends import STANDINGS
 from app.store.database import Database
 from app.web.api import cursors, shapes
 from app.web.api.bodies import JSON, answer, body_of, decoded, only_parameters
@@ -23,6 +26,8 @@ from app.web.problems import problem
 LARGEST = 16 * 1024
 LONGEST_NUMBER = 9
 LIST = "runs"
+PEOPLE = "run people"
+_PLACE = re.compile(r"([0-9]{1,18})-([0-9]{1,9})", re.ASCII)
 _ACT = msgspec.json.Decoder(RampPause | RampResume | RampStop)
 
 
@@ -54,6 +59,27 @@ class RunCalls:
         """Show one run and what became of it."""
         only_parameters()
         return answer(_detailed(self._runs.detail(product, _number(run))))
+
+    @needs("read")
+    def people(self, product: str, run: str) -> ResponseReturnValue:
+        """List whom a run asked and how they stand, by our number."""
+        only_parameters("limit", "cursor", "stands")
+        limit, run_number = limit_asked_for(), _number(run)
+        only = request.args.get("stands")
+        if only is not None and only not in STANDINGS:
+            raise problem(
+                "invalid-parameter", f"It is one of {', '.join(STANDINGS)}.", field="stands"
+            )
+        with self.database.transaction() as connection:
+            number = products.row_of(connection, product).id
+        of = f"{PEOPLE} {run_number} {only or ''}"
+        after = _place(str(cursors.place_of(request.args.get("cursor"), of, number, "str")))
+        asked = People(self.database, self.clock)
+        found = asked.some(product, run_number, after, limit + 1, only)
+        shown = [_person(each) for each in found[:limit]]
+        last = found[limit - 1].who if len(found) > limit else None
+        on = cursors.made(of, number, f"{last.id}-{last.round}") if last else None
+        return answer(shapes.RunPeople(shown, on))
 
     @needs("manage")
     def undo(self, product: str, run: str) -> ResponseReturnValue:
@@ -87,6 +113,27 @@ def _told(each: runs.Run) -> shapes.Run:
     step = None if each.step is None else each.step + 1
     undo = None if each.undo is None else _undo(each.undo)
     return shapes.Run(**{name: getattr(each, name) for name in names}, step=step, undo=undo)
+
+
+def _place(text: str) -> tuple[int, int]:
+    """Read where a page of people begins: behind our number and a round."""
+    found = _PLACE.fullmatch(text)
+    if found is None and text:
+        raise problem("bad-cursor", field="cursor")
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def _person(each: Affected) -> shapes.RunPerson:
+    who = each.who
+    return shapes.RunPerson(
+        subscription=who.subscription,
+        stands=who.stands,  # type: ignore[arg-type]
+        erase_on=who.erase_on,
+        told_at=who.amended_at,
+        owed=who.owed,
+        currency=who.currency,
+        not_resumed=each.alone,
+    )
 
 
 def _undo(undo: runs.Undo) -> shapes.RunUndo:

@@ -398,14 +398,42 @@ HaltedWhy = Literal["looking_into_numbers", "usage_feed_in_doubt", "wording_in_d
 ResumedWhy = Literal["looked_into", "mended", "false_alarm", "other"]
 
 
+RunStands = Literal[
+    "open",
+    "in_hand",
+    "suspended",
+    "canceled",
+    "suspended_told",
+    "canceled_told",
+    "restoring",
+    "restored",
+    "erasing",
+    "erased",
+    "answered",
+    "closed",
+]
+"""How somebody stands whom a run asked."""
+
+
 class RunUndo(Struct, kw_only=True):
-    """How far the taking back of a run has come; `ended_at` is null while it is under way."""
+    """How far the taking back of a run has come; `ended_at` is null while it is under way.
+
+    Of those `wanted`, the questions of some are `withdrawn`, some are told that it was a mistake
+    (`apologized`), and some are `resumed`, which two people decide: the second is `agreed_by`. Of
+    `spared` nothing is erased any more.
+    """
 
     actor: str
     wanted_at: Moment
     wanted: int
     withdrawn: int
     ended_at: Moment | None
+    apologized: int
+    resumed: int
+    spared: int
+    resume: bool
+    agreed_by: str | None
+    agreed_at: Moment | None
 
 
 class Run(Struct, kw_only=True):
@@ -460,6 +488,31 @@ class Became(Struct, kw_only=True):
     suspended: int
     canceled: int
     closed: dict[str, int]
+
+
+class RunPerson(Struct, kw_only=True):
+    """Somebody whom a run asked, by the id at billing, and how they stand.
+
+    `owed` is what the refund ledger has open for it, in minor units. `not_resumed` is why somebody
+    whom it stopped would not be resumed without a yes of their own, null where they would be, or
+    where nobody would resume them. `told_at` is when they were to be told that it was a mistake, or
+    resumed.
+    """
+
+    subscription: str
+    stands: RunStands
+    erase_on: date | None
+    told_at: Moment | None
+    owed: int
+    currency: str
+    not_resumed: str | None
+
+
+class RunPeople(Struct):
+    """A page of a list; `next_cursor` leads on and is null on the last page."""
+
+    people: list[RunPerson]
+    next_cursor: str | None
 
 
 class RunDetail(Struct, kw_only=True):

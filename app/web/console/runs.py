@@ -5,6 +5,7 @@ Taking back is begun here and done by workers: the page says how far they are.
 
 import csv
 import io
+from collections import Counter
 from dataclasses import dataclass
 
 from flask import Response, request
@@ -13,10 +14,12 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from app import guards
 from app import runs as shared
+from app.amends import People
 from app.clock import Clock
 from app.guards import RampStands
 from app.runs import Runs
 from app.store import products
+from app.store.amends import STANDINGS
 from app.store.database import Database
 from app.store.products import Product
 from app.store.runs import Run
@@ -31,6 +34,11 @@ HARD_TO_UNDO = Needs(Role.APPROVER, fresh=True)
 A_PAGE = 30
 MOST_WRITTEN = 10_000
 HIGHEST = 2**31 - 1
+HIGHEST_ID = 2**63 - 1
+PLACE = ("after", "round")
+"""Where a page of people begins: behind our number and a round."""
+LEFT = ("open", "in_hand", "suspended", "canceled")
+"""How those stand whom taking a run back puts right."""
 HEADER = (
     "number",
     "day",
@@ -75,7 +83,10 @@ class RunPages:
             ("GET", f"{of}/runs", self.listed, VIEWER),
             ("GET", f"{of}/runs.csv", self.as_csv, VIEWER),
             ("GET", f"{of}/runs/<int:number>", self.one, VIEWER),
+            ("GET", f"{of}/runs/<int:number>/people", self.people, VIEWER),
+            ("GET", f"{of}/runs/<int:number>/people.csv", self.people_as_csv, EDITOR),
             ("POST", f"{of}/runs/<int:number>/undo", self.undo, HARD_TO_UNDO),
+            ("POST", f"{of}/runs/<int:number>/agree", self.agree, HARD_TO_UNDO),
             ("POST", f"{of}/ramp/pause", self.pause, EDITOR),
             ("POST", f"{of}/ramp/resume", self.resume, TO_RESUME),
             ("POST", f"{of}/ramp/stop", self.stop, HARD_TO_UNDO),
@@ -84,6 +95,10 @@ class RunPages:
     @property
     def _runs(self) -> Runs:
         return Runs(self.database, self.clock)
+
+    @property
+    def _people(self) -> People:
+        return People(self.database, self.clock)
 
     # --- pages -------------------------------------------------------------------------------
 
@@ -113,12 +128,16 @@ class RunPages:
         )
 
     def one(self, product: str, number: int) -> Response:
-        """Show one run, what became of it, and whom an undo would withdraw."""
+        """Show one run, what became of it, and whom taking it back would put right, or has."""
         found = self._product(product)
         detail = self._runs.detail(product, min(number, HIGHEST))
         undo = detail.run.undo
         under_way = undo is not None and undo.ended_at is None
-        left = detail.tally.open if detail.tally else 0
+        counted = Counter(
+            self._people.counted(product, detail.run.number) if detail.tally else None
+        )
+        waits = undo is not None and undo.waits and not under_way
+        other = undo is not None and here().actor != undo.actor
         return show(
             "run",
             here="runs",
@@ -126,12 +145,45 @@ class RunPages:
             run=detail.run,
             tally=detail.tally,
             limits=_limits(detail.rates),
-            untouched=detail.untouched,
-            most=shared.MOST_LISTED,
+            stands=[(each, counted[each]) for each in STANDINGS if counted[each]],
+            stopped=counted["suspended"] + counted["canceled"],
             under_way=under_way,
+            waits=waits,
+            may_agree=waits and other and _may(product, Role.APPROVER),
             other=found.policy_version not in (None, detail.run.version),
-            may_undo=bool(left) and not under_way and _may(product, Role.APPROVER),
+            may_undo=any(counted[each] for each in LEFT)
+            and not under_way
+            and _may(product, Role.APPROVER),
         )
+
+    def people(self, product: str, number: int) -> Response:
+        """Show whom a run asked and how they stand, a page at a time."""
+        only = request.args.get("stands", "")
+        only = only if only in STANDINGS else ""
+        after = tuple(min(max(0, request.args.get(each, 0, int)), HIGHEST_ID) for each in PLACE)
+        run = self._runs.detail(product, min(number, HIGHEST)).run
+        place = (after[0], min(after[1], HIGHEST))
+        found = self._people.some(product, run.number, place, A_PAGE + 1, only or None)
+        shown = found[:A_PAGE]
+        return show(
+            "run_people",
+            here="runs",
+            product=self._product(product),
+            run=run,
+            people=shown,
+            only=only,
+            standings=STANDINGS,
+            following=shown[-1].who if len(found) > A_PAGE else None,
+            may_take=_may(product, Role.EDITOR),
+        )
+
+    def people_as_csv(self, product: str, number: int) -> Response:
+        """Give whom a run asked and how they stand as CSV, as it is read: it may be long."""
+        run = self._runs.detail(product, min(number, HIGHEST)).run
+        answer = Response(self._people.as_csv(product, run.number), mimetype="text/csv")
+        name = f"{product}-run-{run.number}-people.csv"
+        answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+        return answer
 
     def as_csv(self, product: str) -> Response:
         """Give the newest runs as CSV: counts and codes only, nothing of any person."""
@@ -162,8 +214,15 @@ class RunPages:
 
     def undo(self, product: str, number: int) -> AnyResponse:
         """Begin to take a run back: workers do it."""
-        self._runs.begin_undo(product, min(number, HIGHEST), here().actor)
-        return after(f"/console/products/{product}/runs/{number}", "run_undone")
+        resume = request.form.get("how", "told") == "resume"
+        self._runs.begin_undo(product, min(number, HIGHEST), here().actor, resume=resume)
+        so = "run_resume_wanted" if resume else "run_undone"
+        return after(f"/console/products/{product}/runs/{number}", so)
+
+    def agree(self, product: str, number: int) -> AnyResponse:
+        """Agree that whom a run stopped is resumed at once, as the second person."""
+        self._runs.agree(product, min(number, HIGHEST), here().actor)
+        return after(f"/console/products/{product}/runs/{number}", "run_resume_agreed")
 
     def _product(self, product: str) -> Product:
         with self.database.transaction() as connection:

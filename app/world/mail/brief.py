@@ -31,7 +31,7 @@ _CHOICES: Final = {
     "without_answer": ("suspend", "cancel_at_period_end", "nothing"),
     "decided_by": ("subscriber", "app", "silence"),
     "reason": ("never_used", "unused", "before_renewal"),
-    "stands": ("active", "suspended", "canceled"),
+    "stands": ("active", "suspended", "canceled", "ended"),
 }
 
 
@@ -69,10 +69,10 @@ class Brief(Struct, frozen=True, kw_only=True):
     ``last_used_on`` is the day of the return.
 
     ``stands`` says how the subscription stands when its data is to be erased, or after a mistake
-    was put right; ``final`` that no more warnings follow; ``keeps`` that the law makes the product
-    keep some of the data; ``fresh_url`` is the link, good for an hour, by which somebody confirms
-    that they want to be erased, or sees what is held about them; ``owed`` what was charged by
-    mistake and is given back, in minor units.
+    was put right (``ended``: canceled, and the time paid is over); ``final`` that no more warnings
+    follow; ``keeps`` that the law makes the product keep some of the data; ``fresh_url`` is the
+    link, good for an hour, by which somebody confirms that they want to be erased, or sees what is
+    held about them; ``owed`` what was charged by mistake and is given back, in minor units.
     """
 
     notice: str

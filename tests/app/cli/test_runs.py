@@ -58,5 +58,5 @@ def test_a_run_is_taken_back_once_somebody_has_seen_the_list(running: Shell) -> 
     assert (done["became"]["open"], done["became"]["withdrawn"]) == (0, many)
     assert "taken back" in running("run", "list", "tv").stdout
     again = running("run", "undo", "tv", "1", "--yes")
-    assert (again.exit_code, "nobody of run 1 is still open" in again.stderr) == (1, True)
+    assert (again.exit_code, "nobody of run 1 is left to put right" in again.stderr) == (1, True)
     assert running.json("sweep", "tv")["products"][0]["counts"] == {}

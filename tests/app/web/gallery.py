@@ -9,6 +9,8 @@ from typing import Any
 from app.engine import erasures, reviews
 from app.engine.effects import Effects
 from app.lifecycle.case import (
+    Amend,
+    Amends,
     AskReview,
     Concern,
     Declined,
@@ -125,6 +127,10 @@ def is_looked_at(town: Town) -> None:
     reviews.finish(town.database, town.clock, town.key, number, finding, "cli:eve")
 
 
+def is_put_right(how: Amends) -> Story:
+    return lambda town: town.tell(NAME, Amend(1, how), "cli:eve")
+
+
 def wants_to_be_erased(town: Town) -> None:
     """Ask for a fresh link and confirm by it, an hour after the last that happened."""
     town.clock.advance(timedelta(hours=1))
@@ -211,6 +217,10 @@ STATES: Mapping[str, State] = {
     "suspended_long_ago": State(after(suspended, passes(60 * DAY))),
     "suspended_doubted": State(after(suspended, says("resume"), says("cancel"))),
     "suspended_cancel_resting": State(after(suspended, says("cancel"))),
+    "suspended_by_mistake": State(after(suspended, is_put_right(Amends.APOLOGIZE))),
+    "restoring": State(after(suspended, is_put_right(Amends.RESTORE))),
+    "restoring_claimed": State(after(suspended, is_put_right(Amends.RESTORE), claims)),
+    "restored": State(after(suspended, is_put_right(Amends.RESTORE), settles)),
     "resume_recorded": State(after(suspended, says("resume"))),
     "resume_claimed": State(after(suspended, says("resume"), passes(MINUTE), claims)),
     "resume_parked": State(after(suspended, says("resume"), passes(MINUTE), claims, declines)),
@@ -218,6 +228,10 @@ STATES: Mapping[str, State] = {
     "canceled": State(canceled),
     "canceled_data_kept": State(after(canceled, says("keep_data"))),
     "canceled_by_silence": State(suspended, policy={"on_no_answer": "cancel_at_period_end"}),
+    "canceled_by_mistake": State(
+        after(suspended, is_put_right(Amends.APOLOGIZE)),
+        policy={"on_no_answer": "cancel_at_period_end"},
+    ),
     "canceled_by_billing": State(after(says("keep"), billing_says(status="canceled")), number=2),
     "canceled_resume_recorded": State(after(canceled, passes(MINUTE), says("resume"))),
     "canceled_cancel_recorded": State(

@@ -1,5 +1,6 @@
 """Runs, and the ramp of the policy in force."""
 
+from app.store.amends import STANDINGS
 from app.web.api import shapes
 from app.web.api.bodies import JSON
 from app.web.api.operations.parts import (
@@ -34,6 +35,16 @@ RATES = [
     {"guard": "complaints", "bad": 0, "of": 97, "at_most": "0.1%"},
     {"guard": "in_use", "bad": 1, "of": 97, "at_most": "10%"},
 ]
+PERSON = {
+    "subscription": "sub_81",
+    "stands": "suspended",
+    "erase_on": "2027-07-22",
+    "told_at": None,
+    "owed": 0,
+    "currency": "EUR",
+    "not_resumed": "charged_at_once",
+}
+STANDS = Parameter("stands", "How they stand.", {"type": "string", "enum": list(STANDINGS)})
 RUN_DETAIL = {
     "run": RUN,
     "became": {
@@ -72,6 +83,12 @@ def run_operations() -> tuple[Operation, ...]:
         "wanted": 71,
         "withdrawn": 0,
         "ended_at": None,
+        "apologized": 0,
+        "resumed": 0,
+        "spared": 0,
+        "resume": False,
+        "agreed_by": None,
+        "agreed_at": None,
     }
     halted = {"at": "2026-08-22T19:00:00Z", "by": "api:1", "why": "usage_feed_in_doubt"}
     return (
@@ -104,13 +121,30 @@ def run_operations() -> tuple[Operation, ...]:
             tag="runs",
         ),
         Operation(
+            "get",
+            f"{ROOT}/runs/{{run}}/people",
+            "listRunPeople",
+            "List whom a run asked",
+            "How each of them stands: what taking the run back puts right, or has. `stands` gives"
+            " only those who stand so.",
+            "read",
+            shapes.RunPeople,
+            {"people": [PERSON], "next_cursor": None},
+            (*KEYED, *PARAMETERS, "bad-cursor"),
+            (PRODUCT, number, STANDS, LIMIT, CURSOR),
+            tag="runs",
+        ),
+        Operation(
             "post",
             f"{ROOT}/runs/{{run}}/undo",
             "undoRun",
             "Take a run back",
-            "Withdraws whoever it asked and who has not answered: workers do it, and `undo` of the"
-            " run says how far they are. What people answered stays, and so does what billing has"
-            " done. The ramp of the run's version is stopped; where another version is in force,"
+            "Withdraws whoever it asked and who has not answered, sees that nothing of anybody is"
+            " erased for it, and tells whom silence stopped that it was a mistake, so that they"
+            " resume by a click: workers do it, and `undo` of the run says how far they are. What"
+            " people answered stays. That somebody is resumed without a yes is for two people to"
+            " decide, in the console or by the command line, and not for a key. The ramp of"
+            " the run's version is stopped; where another version is in force,"
             " its ramp is paused. While it is under way, and where nobody is left, it is a"
             " conflict, so no Idempotency-Key is needed.",
             "manage",

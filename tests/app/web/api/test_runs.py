@@ -8,7 +8,7 @@ import pytest
 
 from app.runs import Runs
 from tests.app.web.api.conftest import System, problem_in
-from tests.probe import asked, fingerprint
+from tests.probe import asked, fingerprint, suspended
 from tests.world import Town, row
 
 DAYS = 3
@@ -123,3 +123,43 @@ def test_runs_of_another_product_are_not_there(
     assert manager.key
     for path in ("/v1/products/radio/runs", "/v1/products/radio/runs/1"):
         assert problem_in(system("manage").get(path)) == "not-found"
+
+
+def test_whom_it_asked_is_listed_page_by_page_and_by_how_they_stand(
+    town: Town, system: Callable[..., System]
+) -> None:
+    manager = system("manage")
+    town.join(*(row(f"p{number}", renews_at="2024-09-10T00:00:00Z") for number in range(3)))
+    asked(town, "p0")
+    suspended(town, "p0")
+    town.answer("p1", "resume")
+
+    found, cursor = [], ""
+    while True:
+        page = got(manager, f"runs/1/people?limit=2{cursor}")
+        found += page["people"]
+        if page["next_cursor"] is None:
+            break
+        cursor = f"&cursor={page['next_cursor']}"
+
+    assert {each["subscription"]: each["stands"] for each in found} == {
+        "p0": "suspended",
+        "p1": "answered",
+        "p2": "suspended",
+    }
+    assert len(found) == 3
+    some = got(manager, "runs/1/people?stands=answered")["people"]
+    assert [each["subscription"] for each in some] == ["p1"]
+    assert problem_in(manager.get("runs/1/people?stands=bogus")) == "invalid-parameter"
+    other = got(manager, "runs/1/people?limit=1")["next_cursor"]
+    assert problem_in(manager.get(f"runs/1/people?stands=answered&cursor={other}")) == "bad-cursor"
+    assert problem_in(manager.get("runs/99/people")) == "not-found"
+
+    begun = manager.post("runs/1/undo")
+    assert begun.status_code == 200
+    assert begun.json is not None
+    assert begun.json["run"]["undo"]["wanted"] == 2
+    Runs(town.database, town.clock).undo("tv", lambda: True)
+    undo = got(manager, "runs/1")["run"]["undo"]
+    assert (undo["apologized"], undo["resumed"], undo["spared"]) == (2, 0, 3)
+    assert not undo["resume"]

@@ -20,6 +20,7 @@ from tests.world import YEAR, MovableClock, Town, row
 
 TV = "/console/products/tv"
 RUNS = f"{TV}/runs"
+UNDO = "<button>Take this run back</button>"
 STEPS = {"pace": {"ramp": [2, "50%", "100%"]}}
 
 
@@ -178,9 +179,9 @@ def test_one_says_what_became_of_it(desk: Desk) -> None:
     assert "The question went out 3" in said
     assert "Suspended 2" in said
     assert "Kept it 1" in said
-    assert "2 are suspended, canceled or being settled" in said
-    assert "stay as they are. Each can be resumed on their own page" in said
-    assert "Take back" not in said.replace("Take this run back", "")
+    assert "Suspended by silence 2" in said
+    assert "Decided themselves 1" in said
+    assert "The ramp of policy 1 is stopped" not in said
     assert desk.person("viewer", name="v2").get(f"{RUNS}/9").status_code == 404
     assert desk.person("viewer", name="v3").get(f"{RUNS}/{'9' * 30}").status_code == 404
 
@@ -193,11 +194,11 @@ def test_an_approver_takes_one_back_and_workers_do_it(desk: Desk) -> None:
     town.answer("c", "keep")
     who = desk.person("approver", name="ada")
     page = plain(who.get(f"{RUNS}/1").text)
-    assert "2 are still open and not suspended" in page
-    assert "1 have come to an end and stay as they are." in page
+    assert "Decided themselves 1" in page
     assert "The ramp of policy 1 is stopped" in page
-    assert "Take back 2" in page
-    assert "Take back 2" not in desk.person("editor").get(f"{RUNS}/1").text
+    assert "Still asked 2" in page
+    assert UNDO in who.get(f"{RUNS}/1").text
+    assert UNDO not in desk.person("editor").get(f"{RUNS}/1").text
 
     reply = who.post(f"{RUNS}/1/undo")
 
@@ -205,9 +206,9 @@ def test_an_approver_takes_one_back_and_workers_do_it(desk: Desk) -> None:
     assert town.stage("a") == "asked"
     page = who.get(f"{RUNS}/1?so=run_undone").text
     assert "The run is being taken back" in page
-    assert "0 of 2 withdrawn." in page
+    assert "0 of 2 put right." in page
     assert "Look again" in page
-    assert "Take back 2" not in page
+    assert UNDO not in page
     assert "Being taken back" in who.get(RUNS).text
     assert who.post(f"{RUNS}/1/undo").status_code == 409
 
@@ -215,8 +216,8 @@ def test_an_approver_takes_one_back_and_workers_do_it(desk: Desk) -> None:
 
     page = plain(who.get(f"{RUNS}/1").text)
     assert "Taken back By console:ada" in page
-    assert "2 of 2 withdrawn." in page
-    assert "Nobody of it is still open" in page
+    assert "2 of 2 put right." in page
+    assert "Nobody of it is left to put right" in page
     assert "Look again" not in page
     assert ("run_undo_begun", "run_1", "console:ada") in desk.audited()
     assert ("withdrawn", "run_undone", "console:ada") in desk.audited()
@@ -244,6 +245,79 @@ def test_it_says_so_where_counting_takes_too_long(
     assert reply.status_code == 200
     assert "too many to count just now" in reply.text
     assert "Take this run back" not in reply.text
+
+
+def stopped_by_silence(town: Town, *names: str) -> None:
+    town.join(*(row(name, renews_at="2024-09-10T00:00:00Z") for name in names))
+    asked(town, *names)
+    suspended(town, names[0])
+    town.clock.advance(timedelta(hours=12))
+
+
+def test_whom_it_asked_is_listed_by_how_they_stand_and_taken_as_csv(desk: Desk) -> None:
+    town = desk.town
+    stopped_by_silence(town, "quiet", "silent")
+    town.answer("quiet", "resume")
+    who = desk.person("editor")
+
+    page = plain(who.get(f"{RUNS}/1/people").text)
+    assert "quiet Decided themselves" in page
+    assert "silent Suspended by silence" in page
+    some = plain(who.get(f"{RUNS}/1/people?stands=suspended").text)
+    assert "quiet Decided" not in some
+    assert "silent Suspended by silence" in some
+    assert "Nobody stands so." in plain(who.get(f"{RUNS}/1/people?stands=erasing").text)
+    last = who.get(f"{RUNS}/1/people?after={2**70}&round=x&stands=bogus")
+    assert "Nobody stands so." in plain(last.text)
+    told = who.get(f"{RUNS}/1/people.csv")
+    table = list(csv.DictReader(told.text.splitlines()))
+    assert {each["subscription"]: each["stands"] for each in table} == {
+        "quiet": "answered",
+        "silent": "suspended",
+    }
+    assert desk.person("viewer", name="v").get(f"{RUNS}/9/people").status_code == 404
+
+
+def test_two_people_have_them_resumed_in_the_console(desk: Desk) -> None:
+    town = desk.town
+    stopped_by_silence(town, "quiet", "silent")
+    eve, ada = desk.person("approver", name="eve"), desk.person("approver", name="ada")
+    assert "Silence has stopped 2." in plain(eve.get(f"{RUNS}/1").text)
+
+    reply = eve.post(f"{RUNS}/1/undo", how="resume")
+
+    assert reply.location == f"{RUNS}/1?so=run_resume_wanted"
+    runs = Runs(town.database, town.clock)
+    runs.undo("tv", lambda: True)
+    town.deliver()
+    assert [town.acts(name) for name in ("quiet", "silent")] == [["suspend"]] * 2
+    mine = plain(eve.get(f"{RUNS}/1").text)
+    assert "console:eve wants 2 people resumed at once" in mine
+    assert "Agree, and resume 2" not in mine
+    assert eve.post(f"{RUNS}/1/agree").status_code == 409
+    assert "Agree, and resume 2" in plain(ada.get(f"{RUNS}/1").text)
+    assert "Agree, and resume 2" not in plain(desk.person("editor").get(f"{RUNS}/1").text)
+
+    assert ada.post(f"{RUNS}/1/agree").location == f"{RUNS}/1?so=run_resume_agreed"
+    runs.undo("tv", lambda: True)
+    town.deliver()
+
+    assert [sorted(town.acts(name)) for name in ("quiet", "silent")] == [["resume", "suspend"]] * 2
+    page = plain(eve.get(f"{RUNS}/1").text)
+    assert "console:ada agreed that they are resumed" in page
+    assert "Billing is told to resume 2" in page
+    assert "2 of 2 put right." in page
+    assert ("run_resume_agreed", "run_1", "console:ada") in desk.audited()
+
+
+def test_they_are_told_where_nothing_else_was_chosen(desk: Desk) -> None:
+    town = desk.town
+    stopped_by_silence(town, "quiet")
+    desk.person("approver").post(f"{RUNS}/1/undo", how="told")
+    Runs(town.database, town.clock).undo("tv", lambda: True)
+    town.deliver()
+    assert "Told that it was a mistake 1" in plain(desk.person("viewer").get(f"{RUNS}/1").text)
+    assert town.acts("quiet") == ["suspend"]
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])

@@ -66,7 +66,7 @@ briefs = st.fixed_dictionaries(
         "reason": st.sampled_from(["never_used", "unused", "before_renewal"]),
         "charged_on": st.lists(days, max_size=8).map(tuple),
         "charged_behind": st.lists(days, max_size=8).map(tuple),
-        "stands": st.sampled_from(["active", "suspended", "canceled"]),
+        "stands": st.sampled_from(["active", "suspended", "canceled", "ended"]),
         "final": st.booleans(),
         "keeps": st.booleans(),
         "owed": st.integers(0, 10**6),

@@ -300,7 +300,7 @@ ERASED_FOR: list[Facts] = [
 ]
 SORRY_FOR: list[Facts] = [
     {"stands": stands, "owed": owed}
-    for stands, owed in itertools.product(("active", "suspended", "canceled"), (0, 1349))
+    for stands, owed in itertools.product(("active", "suspended", "canceled", "ended"), (0, 1349))
 ]
 
 
@@ -396,7 +396,7 @@ def test_the_last_message_of_all_leads_to_no_page_of_answers(language: str) -> N
 
 
 @pytest.mark.parametrize("language", languages())
-@pytest.mark.parametrize("stands", ["suspended", "canceled"])
+@pytest.mark.parametrize("stands", ["suspended", "canceled", "ended"])
 def test_an_apology_asks_before_it_charges_and_says_what_is_owed(
     language: str, stands: str
 ) -> None:
