@@ -22,7 +22,7 @@ from app.lifecycle.case import Kind, Reach
 from app.links import plain_address
 from app.returns import Returns, Telling
 from app.signing import sign
-from app.store import looks, population, products, reconciliation, refunds, wiping
+from app.store import erasures, looks, population, products, reconciliation, refunds, wiping
 from app.store import webhooks as hooks
 from app.store.database import cursor
 from app.store.fates import DECISIONS, Fate
@@ -222,6 +222,7 @@ def wiped_in(connection: Connection, town: Town, sid: int, keep: Keep = ()) -> W
     now = town.clock.now()
     product = products.load(connection, town.key)
     open_batch(connection, product, [sid], now)
+    erasures.take_role(connection)
     run = cursor(connection)
     run.execute(
         """insert into erasure (id, product_id, subscription_id, round, cause, begun_at, begun_by)

@@ -86,6 +86,7 @@ NEIGHBOURS = {
     ("app.engine", "app.guards"),
     ("app.usage", "app.engine"),
     ("app.mirror", "app.engine"),
+    ("app.engine", "app.ledger"),
     ("app.engine", "app.manifests"),
     ("app.inbox", "app.engine"),
     ("app.inbox", "app.mirror"),

@@ -6,10 +6,11 @@ code runs: the database itself refuses everybody else.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from msgspec.structs import astuple
 from sqlalchemy import Connection
 
 from app.store.database import cursor

@@ -516,6 +516,7 @@ def snapshot(town: Town, what: str) -> None:
             return
         for table in ("reconciliation", "unexplained", "refund", "look", "history", "timer"):
             run(f"delete from {table}")  # noqa: S608 - our own names
+        run("set local role reconfirm_eraser")
         run("delete from reconfirmation")
         run("delete from contact")
         run("delete from subscription")

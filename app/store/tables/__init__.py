@@ -68,16 +68,16 @@ from app.store.tables.proof import (
     sealed,
     sealing,
 )
-from app.store.tables.sandbox import (
-    sandbox_account,
-    sandbox_act,
-    sandbox_charge,
-)
-from app.store.tables.service import (
+from app.store.tables.running import (
     clock,
     job_run,
     leader,
     pulse,
+)
+from app.store.tables.sandbox import (
+    sandbox_account,
+    sandbox_act,
+    sandbox_charge,
 )
 from app.store.tables.world import (
     endpoint,

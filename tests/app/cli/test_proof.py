@@ -121,6 +121,7 @@ def test_what_is_wrong_with_it_is_said(offline: Shell) -> None:
 def test_a_certificate_is_shown_as_it_was_signed(running: Shell, database: Database) -> None:
     document = certificates.make(PROOF, [KEY])
     with database.transaction() as connection:
+        connection.execute(text("set local role reconfirm_eraser"))
         connection.execute(
             text(
                 "insert into erasure (id, product_id, subscription_id, round, cause, begun_at,"

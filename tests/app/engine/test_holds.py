@@ -236,6 +236,7 @@ def test_a_hold_waits_for_who_begins_an_erasure_and_comes_too_late(
     other.start()
     assert waits(rival)
     assert not rival.execute("select 1 from hold").fetchone()
+    rival.execute("set local role reconfirm_eraser")
     rival.execute("update reconfirmation set stage = 'erasing' where subscription_id = %s", mine)
     rival.commit()
     other.join()

@@ -49,7 +49,7 @@ TRIGGERS = (
        execute function only_the_eraser()""",
 )
 # Whoever is stopped already, with a day of erasure, is to be looked at: they are to be warned.
-WAKE = """update reconfirmation set wake_at = now()
+WAKE = """update reconfirmation set wake_at = coalesce(decided_at, opened_at)
    where outcome is null and erase_on is not null and wake_at is null
      and stage in ('suspended', 'canceled')"""
 REVOKES = (

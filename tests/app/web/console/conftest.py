@@ -161,6 +161,7 @@ def erased(town: Town, name: str, number: str = ERASURE, state: str = "parked") 
     values = {"product": town.product.id, "at": town.clock.now(), "number": number}
     values |= {"who": town.id_of(name), "state": state}
     with town.database.transaction() as connection:
+        connection.execute(text("set local role reconfirm_eraser"))
         target = int(connection.execute(text(made_target), values).scalar_one())
         connection.execute(text(begun), values)
         connection.execute(text(owed), values | {"target": target})

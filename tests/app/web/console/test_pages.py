@@ -768,6 +768,7 @@ def test_whoever_was_erased_is_nowhere(desk: Desk, database: Database) -> None:
     asked(desk.town, "a")
     path, who = person(desk, "a"), desk.person("admin")
     with database.transaction() as connection:
+        connection.execute(text("set local role reconfirm_eraser"))
         connection.execute(text("delete from contact"))
     assert who.get(path).status_code == 404
     assert "nobody" in who.post(f"{TV}/people", who="a").text
