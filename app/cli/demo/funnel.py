@@ -18,7 +18,9 @@ FUNNEL = (
     ("resumed", "came back after that, by their own yes"),
     ("unreachable", "could not be reached: nothing happens to them"),
     ("still_waiting", "still have time to answer"),
-    ("erasure_scheduled", "have a date on which their data goes"),
+    ("erasure_scheduled", "were given a date on which their data goes"),
+    ("data_kept", "asked that it be kept after all"),
+    ("erased", "were erased, warned twice and approved by two people"),
 )
 Acts = list[tuple[str, str, datetime, str, int]]
 Charges = list[tuple[str, datetime, int, str]]
@@ -44,6 +46,8 @@ def funnel(
         "unreachable": stages.get("unreachable", 0),
         "still_waiting": stages.get("asked", 0),
         "erasure_scheduled": said.get("erasure_scheduled", 0),
+        "data_kept": _asked_to_keep(connection),
+        "erased": stages.get("erased", 0),
         "mails": dict(sorted(mails.items())),
         "charges": len(charges),
         "charges_avoided": sum(count for count, _ in avoided.values()),
@@ -55,6 +59,13 @@ def funnel(
 def _noted(connection: Connection) -> dict[str, int]:
     statement = text("select what, count(*) from history group by what")
     return dict(connection.execute(statement).tuples().all())
+
+
+def _asked_to_keep(connection: Connection) -> int:
+    statement = text(
+        "select count(*) from history where what = 'erasure_stopped' and why like 'said_by_%'"
+    )
+    return int(connection.execute(statement).scalar_one())
 
 
 def charged_while_stopped(acts: Acts, charges: Charges) -> int:

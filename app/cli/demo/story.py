@@ -27,10 +27,12 @@ from sqlalchemy.exc import DBAPIError
 from app import clock
 from app.cli.demo.caller import Caller
 from app.cli.demo.people import DEAD, Person, chance
-from app.cli.demo.town import KEY, ONE_DAY, Town
+from app.cli.demo.town import APPROVERS, KEY, ONE_DAY, Town
 from app.cli.installation import Installation
 from app.errors import Refused
-from app.store import running, testclock
+from app.manifests import Manifests
+from app.store import products, running, testclock
+from app.store.manifests import WAITING, listed
 
 Found = TypeVar("Found")
 LINK = re.compile(r"https?://\S+/a/[\w.~-]+")
@@ -38,6 +40,8 @@ NAMED = re.compile(r"<?(?P<notice>[\w-]+)\.(?P<rest>[^@]+)@")
 STEP = timedelta(hours=8)
 """Every zone of the town has one of these within the hours in which people are written to."""
 A_MOMENT = 0.1
+MOST_OPEN = 10
+"""There are never more manifests than this that wait, one being made a day."""
 LISTENING = timedelta(seconds=1)
 PATIENCE = timedelta(minutes=5)
 
@@ -89,9 +93,21 @@ class Story:
             act()
         self.pass_time(ONE_DAY)
         self._tell_usage(today)
+        patiently(self._agree)
         for mail in self._new_mails():
             self._answer(mail)
         return today
+
+    def _agree(self) -> None:
+        """Let two people approve whose data is due to be erased, having read the manifest."""
+        manifests = Manifests(self.service.database, self.service.clock)
+        with self.service.database.transaction() as connection:
+            product_id = products.row_of(connection, KEY).id
+            found = listed(connection, product_id, None, MOST_OPEN)
+        for each in found:
+            if each.state == WAITING and each.hash is not None:
+                for name in APPROVERS:
+                    manifests.approve(KEY, each.number, each.hash.hex(), f"console:{name}")
 
     def now(self) -> datetime:
         """Give the moment on the test clock."""
@@ -165,6 +181,8 @@ class Story:
             self._plan(3 + int(luck * 100), who, partial(self._click, path, "resume", who))
         elif notice == "suspended" and luck < 0.25:  # noqa: PLR2004 - some only look in again
             self._plan(20, who, partial(self.back.add, who))
+        elif notice == "erasure_warning" and luck < 0.08:  # noqa: PLR2004 - a few keep their data
+            self._plan(2, who, partial(self._click, path, "keep_data"))
         elif notice == "welcome_back":
             self._plan(2, who, partial(self._click, path, "resume", who))
 

@@ -10,12 +10,14 @@ from app import rows
 from app.cli.demo.people import Person, population
 from app.cli.installation import Installation
 from app.mirror import replan
-from app.store import products, testclock, versions
+from app.store import console, products, testclock, versions
 from app.usage import Told
 
 KEY = "bluetv"
 NAME = "Blue TV"
 ACTOR = "cli:demo"
+APPROVERS = ("mia", "tom")
+"""Two people of the town's company who read every manifest before anybody is erased."""
 FEED = "app"
 POLICY = {
     "on_no_answer": "suspend",
@@ -53,6 +55,9 @@ def found(service: Installation, seed: int, many: int, first_day: datetime) -> T
         body = policies.write(policies.read(POLICY))
         version = versions.propose(connection, number, body, ACTOR, first_day)
         versions.activate(connection, number, version, ACTOR, first_day)
+        for name in APPROVERS:
+            subject, wall = sha256(name.encode()).digest(), service.clock.wall()
+            console.person(connection, subject, name, name, [f"{KEY}:approver"], wall)
     _bring(service, [each.row for each in people.values()])
     _tell_the_past(service, list(people.values()), first_day.date())
     usage = _new_key(service, "usage", FEED, first_day)

@@ -107,7 +107,7 @@ class Api:
             ("objection", rights.objection),
             ("address", rights.correction),
         ):
-            routes.add_url_rule(f"{one}/{name}", name, call, methods=["POST"])
+            routes.add_url_rule(f"{one}/{name}", f"wants_{name}", call, methods=["POST"])
         reviews = ReviewCalls(self.database, self.clock)
         routes.add_url_rule("/reviews", "reviews", reviews.page)
         routes.add_url_rule("/reviews/<review>", "review", reviews.show)
