@@ -15,7 +15,7 @@ from app import guards
 from app.clock import Clock
 from app.lifecycle.case import Case
 from app.lifecycle.dates import FURTHEST_AHEAD, day_at
-from app.lifecycle.erasing import barred
+from app.lifecycle.erasing import AT_REST, barred
 from app.manifests import LEFT_ALONE, Header, Manifests, digest
 from app.store import cases, erasures, manifests, products
 from app.store.cases import HistoryWrite
@@ -23,6 +23,7 @@ from app.store.database import Database
 from app.store.erasures import Making
 from app.store.manifests import Entry
 from app.store.products import Product
+from app.world import billing
 
 BATCH = 1000
 ACTOR = "clock"
@@ -65,7 +66,7 @@ class Collector:
         read = cases.read(connection, product.id, ids, product.hearing, lock=False)
         known = erasures.listed_already(connection, product.id, ids)
         known |= manifests.refused_since(connection, product.id, ids, now - LEFT_ALONE)
-        free = (read[sid] for sid in ids if sid not in known and _may_go(read, sid, now))
+        free = (read[sid] for sid in ids if sid not in known and _may_go(product, read, sid, now))
         fit = [entry for entry in map(entry_of, free) if entry is not None]
         left = found.at_most - found.people
         place = some[-1] if some else found.place
@@ -95,9 +96,21 @@ def _begun(connection: Connection, product: Product, now: datetime) -> Making | 
     return erasures.making(connection, product.id)
 
 
-def _may_go(read: dict[int, Case], sid: int, now: datetime) -> bool:
+def not_now(product: Product, case: Case, now: datetime) -> str | None:
+    """Say by a code why somebody may not be erased now: by the rules, or by what billing owes us.
+
+    A system that cannot be asked has to have told by itself that it charges no more.
+    """
+    why = barred(case, now)
+    if why is not None or case.subscription.status in AT_REST:
+        return why
+    asked = billing.capabilities(product.billing, product.billing_settings).asked
+    return None if asked else "unconfirmed"
+
+
+def _may_go(product: Product, read: dict[int, Case], sid: int, now: datetime) -> bool:
     try:
-        return sid in read and barred(read[sid], now) is None
+        return sid in read and not_now(product, read[sid], now) is None
     except Exception:  # noqa: BLE001 - one poisoned case must not stop the others
         return False
 

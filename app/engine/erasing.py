@@ -14,10 +14,10 @@ from sqlalchemy import Connection
 from app import certificates, guards, ledger
 from app.clock import Clock
 from app.engine import news, receipts, wiping
-from app.engine.collecting import entry_of
+from app.engine.collecting import entry_of, not_now
 from app.engine.door import Batch, open_batch, set_timers
 from app.lifecycle.case import AllReceipts, BeginErasure, Event, Outcome, Tick, Verdict, Wiped
-from app.lifecycle.erasing import barred, barred_own
+from app.lifecycle.erasing import barred_own
 from app.lifecycle.erasures import OWN_REST
 from app.links import Links
 from app.manifests import NEEDED, approvals_that_count, hash_of
@@ -148,8 +148,8 @@ class Eraser:
         """Begin the erasure of one on a manifest; why not, where something speaks against it."""
         case = batch.cases.get(entry.subscription_id)
         if case is None or case.round is None or entry_of(case) != entry:
-            return (barred(case, batch.now) if case else None) or CHANGED
-        why = barred(case, batch.now)
+            return (not_now(batch.product, case, batch.now) if case else None) or CHANGED
+        why = not_now(batch.product, case, batch.now)
         if why is not None:
             return why
         event = BeginErasure(entry.round, entry.erase_on)

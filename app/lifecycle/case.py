@@ -325,13 +325,17 @@ class Round(Struct, frozen=True):
 
 
 class Case(Struct, frozen=True):
-    """All that the rules may see of one subscription; `held`: a hold forbids that it is erased."""
+    """All that the rules may see of one subscription.
+
+    `held`: a hold forbids that it is erased. `told_at`: the moment of which billing last told.
+    """
 
     subscription: Subscription
     reach: Reach
     round: Round | None
     hearing: Hearing
     held: bool = False
+    told_at: datetime | None = None
 
     @property
     def stage(self) -> Stage:

@@ -192,7 +192,7 @@ def barred(case: Case, now: datetime) -> str | None:  # noqa: C901, PLR0911 - on
         return "wanted"
     if current.act is not None:
         return "billing_act"
-    if case.subscription.status not in AT_REST:
+    if _charged(case, current):
         return "charged_by_billing"
     if case.reach is not Reach.OK:
         return "unreachable"
@@ -204,6 +204,14 @@ def barred(case: Case, now: datetime) -> str | None:  # noqa: C901, PLR0911 - on
     if now < midnight(current.erase_on, zone) or (lifted and now < in_grace(case, lifted)):
         return "not_due"
     return None if heard(case, current.erase_on) else "not_heard"
+
+
+def _charged(case: Case, current: Round) -> bool:
+    """Say whether billing has told since the stop that it charges; what is not known is no."""
+    if case.subscription.status in AT_REST:
+        return False
+    told, since = case.told_at, current.decided_at
+    return told is None or since is None or told >= since
 
 
 def _used_meanwhile(case: Case, current: Round) -> bool:

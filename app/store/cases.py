@@ -91,7 +91,7 @@ _READ_SUBSCRIPTIONS = """
     select s.id, s.status, s.plan, s.country, s."interval", s.amount, s.currency, s.started_on,
            s.renews_at, s.last_used_on, c.timezone, c.reach,
            exists (select 1 from hold h
-                   where h.subscription_id = s.id and h.released_at is null) as held
+                   where h.subscription_id = s.id and h.released_at is null) as held, s.told_at
     from subscription s left join contact c on c.subscription_id = s.id
     where s.id = any(%s) and s.product_id = %s"""
 
@@ -170,9 +170,9 @@ def round_from(row: Sequence[Any]) -> Round:
 
 
 def _case(row: Sequence[Any], current: Round | None, hearing: Hearing) -> Case:
-    name, reach, held = row[10:13]
+    name, reach, held, told_at = row[10:14]
     subscription = Subscription(*[*row[:10], zone(name) if name else _UTC])
-    return Case(subscription, _REACH[reach], current, hearing, held)
+    return Case(subscription, _REACH[reach], current, hearing, held, told_at)
 
 
 # --- writing -------------------------------------------------------------------------------
