@@ -27,7 +27,13 @@ HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
 
-ERASING = ("delete from contact", "insert into erasure", "insert into tombstone", "stage = 'eras")
+ERASING = (
+    "delete from contact",
+    "insert into erasure",
+    "insert into tombstone",
+    "stage = 'eras",
+    "stage = :",
+)
 """What only the eraser may do, so that whoever stands in for it acts in its role."""
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete
+from sqlalchemy import delete, text
 
 from app.store.database import Database, cursor
 from app.store.tables import metadata
@@ -36,6 +36,7 @@ class Snapshot:
         """Put it back; numbers given out since are not given out again."""
         clock.moment, clock.machine = self.moment, self.machine
         with database.transaction() as connection:
+            connection.execute(text("set local session_replication_role = replica"))
             for each in reversed(metadata.sorted_tables):
                 connection.execute(delete(each))
             run = cursor(connection)

@@ -140,7 +140,9 @@ class HeldErasure(Struct, kw_only=True):
     manifest: int | None
     begun_at: datetime
     begun_by: str
+    requested_at: datetime | None
     answered_at: datetime | None
+    stopped: str | None
     ended_at: datetime | None
     receipts: list["HeldReceipt"]
 

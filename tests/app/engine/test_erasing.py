@@ -1,5 +1,6 @@
 """Erasing from end to end, on a real database: what two people agreed to, and nothing else."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -14,7 +15,7 @@ from app.store.holds import Reason
 from app.world.erasing import Given, Receipt
 from app.world.outcome import Later
 from tests.graveyard import PEOPLE, SOON, Graveyard
-from tests.probe import brake, goes, lift, mails, rows
+from tests.probe import brake, goes, lift, listening, mails, rows
 from tests.world import MovableClock, Town, row
 
 DAY = timedelta(days=1)
@@ -62,6 +63,18 @@ def test_somebody_who_stays_silent_is_erased_everywhere_in_order(yard: Graveyard
     assert [each["target"] for each in certificate["certificate"]["targets"]] == ["billing", "crm"]
     assert rows(town.database, "select count(*) from contact") == [(0,)]
     assert rows(town.database, "select no from ledger") == [(1,)]
+
+
+def test_endpoints_hear_of_the_end_by_the_id_of_the_erasure_alone(yard: Graveyard) -> None:
+    listening(yard.town)
+    yard.come_due("ada")
+    yard.agree(yard.list_them())
+    yard.works()
+    ((kind, body, erasure),) = rows(
+        yard.town.database, "select w.type, w.body, e.id from webhook w cross join erasure e"
+    )
+    assert kind == "erasure.completed"
+    assert json.loads(body)["data"] == {"erasure": erasure}
 
 
 def test_billings_own_data_goes_last(yard: Graveyard) -> None:

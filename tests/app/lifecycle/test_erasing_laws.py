@@ -154,7 +154,7 @@ def systems_need_not_answer(patch: pytest.MonkeyPatch) -> None:
         (without_reach, "R09|R10"),
         (any_day_agreed_to, "R13"),
         (an_own_wish_waits_for_the_schedule, "R14"),
-        (nobody_has_to_wish, "only who asked"),
+        (nobody_has_to_wish, "only who asked|nor while|nor who"),
         (use_is_not_seen, "who uses it"),
         (feeds_are_not_asked, "R06"),
         (systems_need_not_answer, "every receipt"),
