@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, text
+from sqlalchemy import delete
 
 from app.store.database import Database, cursor
 from app.store.tables import metadata
@@ -36,7 +36,7 @@ class Snapshot:
         """Put it back; numbers given out since are not given out again."""
         clock.moment, clock.machine = self.moment, self.machine
         with database.transaction() as connection:
-            connection.execute(text("set local session_replication_role = replica"))
+            connection.exec_driver_sql("set local session_replication_role = replica")
             for each in reversed(metadata.sorted_tables):
                 connection.execute(delete(each))
             run = cursor(connection)

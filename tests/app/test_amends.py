@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, text
+from sqlalchemy import delete
 
 from app.amends import HEADER, People
 from app.errors import Conflict, Refused
@@ -467,7 +467,7 @@ def make_town(database: Database, links: Links) -> Callable[[], Town]:
 
     def make() -> Town:
         with database.transaction() as connection:
-            connection.execute(text("set local session_replication_role = replica"))
+            connection.exec_driver_sql("set local session_replication_role = replica")
             for table in reversed(metadata.sorted_tables):
                 connection.execute(delete(table))
         return Town.founded(database, MovableClock(), links)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, delete, text
+from sqlalchemy import Connection, delete
 
 from app import policy as policies
 from app.forecast import (
@@ -46,7 +46,7 @@ FREELY = settings(
 
 def emptied(database: Database) -> None:
     with database.transaction() as connection:
-        connection.execute(text("set local session_replication_role = replica"))
+        connection.exec_driver_sql("set local session_replication_role = replica")
         for table in reversed(metadata.sorted_tables):
             connection.execute(delete(table))
 
