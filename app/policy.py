@@ -560,12 +560,6 @@ class Pace:
         "At most this many a day, receipts not counted.",
         50_000,
     )
-    erasures_per_day: int = knob(
-        Whole(1, 100_000_000),
-        "Erasures a day",
-        "At most so many people are put on the manifest of a day.",
-        1000,
-    )
     ramp: tuple[int | float, ...] = knob(
         Steps(),
         "Ramp",

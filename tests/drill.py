@@ -40,6 +40,7 @@ def erased(town: Town, name: str, erasure: str, path: Path | None) -> None:
     product, sid, now = town.product, town.id_of(name), town.clock.now()
     mark = town.links.subscription_marks(product.id, name)[0]
     with town.database.transaction() as connection:
+        connection.exec_driver_sql("set local role reconfirm_eraser")
         connection.execute(
             text(
                 "insert into erasure (id, product_id, subscription_id, round, cause, begun_at,"

@@ -145,7 +145,7 @@ def _cap(connection: Connection, product: Product) -> int:
         return 0
     people = erasures.people(connection, product.id, guards.EXACT)
     share = guards.most_at_once(people, policy.guards.max_newly_due_share)
-    return min(policy.pace.erasures_per_day, share)
+    return min(policy.pace.notices_per_day, share)
 
 
 def _complete(connection: Connection, product: Product, found: Making, now: datetime) -> None:

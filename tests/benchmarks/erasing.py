@@ -46,7 +46,7 @@ def run(rows: int) -> None:
 def _let_erase(database: Database) -> None:
     body = ground.POLICY | {
         "erase_after": "P60D",
-        "pace": {"ramp": ["100%"], "erasures_per_day": 100_000_000},
+        "pace": {"ramp": ["100%"], "notices_per_day": 100_000_000},
         "guards": {"max_newly_due_share": "100%"},
     }
     written = policies.write(policies.read(body))
