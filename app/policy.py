@@ -640,12 +640,15 @@ class Policy:
 # --- reading and writing -------------------------------------------------------------------
 
 
-def read(raw: object, *, version: int = 0, inherit: Policy | None = None) -> Policy:
+def read(
+    raw: object, *, version: int = 0, inherit: Policy | None = None, kept: bool = False
+) -> Policy:
     """Read a policy from JSON.
 
     A field that is left out has its safe default; `on_no_answer` has none in a product's first
     policy and is otherwise taken over from `inherit`. Raises PolicyRefused with every problem;
-    fields that contradict each other are named once each can be read by itself.
+    fields that contradict each other are named once each can be read by itself, but not of a
+    version that was `kept`: it was checked as it was made, by the checks there were then.
     """
     if not isinstance(raw, dict):
         mend = 'write {"on_no_answer": "suspend"} or more'
@@ -663,7 +666,7 @@ def read(raw: object, *, version: int = 0, inherit: Policy | None = None) -> Pol
     base = Terms(**terms)
     segments = tuple(Segment(when, replace(base, **changed)) for when, changed in parts)
     policy = Policy(terms=base, segments=segments, version=version, **own)
-    problems = _contradictions(policy)
+    problems = [] if kept else _contradictions(policy)
     if problems:
         raise PolicyRefused(problems)
     return policy

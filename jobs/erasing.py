@@ -40,14 +40,20 @@ class Erasing:
     def work(self, product: str, go_on: Callable[[], bool]) -> tuple[int, bool]:
         """Do what can be done for a product while `go_on` says so.
 
-        Give how much was done, and whether nothing is left that can be done now.
+        Give how much was done, and whether nothing is left that can be done now. A part that fails
+        keeps no other from its work: what failed first is raised after that.
         """
         total = 0
         while go_on():
-            did = sum(
-                each(product, go_on)[0]
-                for each in (self.collector.work, self.eraser.work, self.teller.work)
-            )
+            did = 0
+            failed: list[Exception] = []
+            for each in (self.collector.work, self.eraser.work, self.teller.work):
+                try:
+                    did += each(product, go_on)[0]
+                except Exception as error:  # noqa: BLE001 - the other parts go on
+                    failed.append(error)
+            if failed:
+                raise failed[0]
             total += did
             if not did:
                 return total, True

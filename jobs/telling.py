@@ -109,6 +109,9 @@ class Teller:
             except Refused:
                 results.append(Told(telling, Later(NOT_CONNECTED)))
                 continue
+            except Exception as error:  # noqa: BLE001 - one bad target must not stop the others
+                results.append(Told(telling, Later(f"{NOT_CONNECTED}: {type(error).__name__}")))
+                continue
             results.append(self._tell(target, telling, now))
 
     def _waits(self, telling: Telling, brake: "_Brake", now: datetime) -> bool:

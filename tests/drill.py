@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from app import ledger as ledgers
 from app.engine.wiping import wipe
-from app.store import ledger
+from app.store import erasures, ledger
 from app.store.database import Database
 from app.store.ledger import Over
 from tests.conftest import URL
@@ -40,7 +40,7 @@ def erased(town: Town, name: str, erasure: str, path: Path | None) -> None:
     product, sid, now = town.product, town.id_of(name), town.clock.now()
     mark = town.links.subscription_marks(product.id, name)[0]
     with town.database.transaction() as connection:
-        connection.exec_driver_sql("set local role reconfirm_eraser")
+        erasures.take_role(connection)
         connection.execute(
             text(
                 "insert into erasure (id, product_id, subscription_id, round, cause, begun_at,"

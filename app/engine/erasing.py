@@ -7,6 +7,7 @@ database's eraser, a role that nobody else has. Whatever is cut off goes on wher
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -23,8 +24,9 @@ from app.links import Links
 from app.manifests import NEEDED, approvals_that_count, hash_of
 from app.store import cases, erasures, manifests, products, proof
 from app.store import ledger as entries
+from app.store import receipts as owing
 from app.store.cases import HistoryWrite
-from app.store.database import Database
+from app.store.database import Database, is_away
 from app.store.erasures import Begun, Open
 from app.store.ledger import Over
 from app.store.manifests import Entry
@@ -43,6 +45,28 @@ def new_id() -> str:
 
 def no_mailbox() -> None:
     """Forget no mails: they were handed to a relay, which keeps none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """What failed while erasures were taken further, by what it was; nobody else waits for it."""
+
+    errors: dict[str, Exception] = field(default_factory=dict)
+
+    def trying(self, what: str, step: Callable[[], int]) -> int:
+        """Take a step and give what it gives; 0 where it fails, which is told in the end."""
+        try:
+            return step()
+        except Exception as error:
+            if is_away(error):
+                raise
+            self.errors.setdefault(what, error)
+            return 0
+
+    def tell(self) -> None:
+        """Raise the first thing that failed, where anything has."""
+        for error in self.errors.values():
+            raise error
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,29 +89,45 @@ class Eraser:
     def work(self, product_key: str, go_on: Callable[[], bool]) -> tuple[int, bool]:
         """Take a product's erasures further while `go_on` says so.
 
-        Give how many steps were taken, and whether none is left that can be taken now.
+        Give how many steps were taken, and whether none is left that can be taken now. What fails
+        stops nobody else: it is raised once all others have been taken further.
         """
-        did = 0
+        did, failed = 0, Failed()
         while go_on():
-            done = self.once(product_key)
+            done = self._once(product_key, failed)
             did += done
             if not done:
-                return did, True
-        return did, False
+                break
+        else:
+            failed.tell()
+            return did, False
+        failed.tell()
+        return did, True
 
     def once(self, product_key: str) -> int:
         """Begin and take further one batch of each; give how many steps were taken."""
-        steps = (self._begin_agreed, self._begin_wanted, self._go_on)
-        return sum(step(product_key) for step in steps)
+        failed = Failed()
+        done = self._once(product_key, failed)
+        failed.tell()
+        return done
+
+    def _once(self, product_key: str, failed: "Failed") -> int:
+        steps = (self._go_on, self._begin_agreed, self._begin_wanted)
+        return sum(step(product_key, failed) for step in steps)
 
     # --- beginning -------------------------------------------------------------------------
 
-    def _begin_agreed(self, product_key: str) -> int:
+    def _begin_agreed(self, product_key: str, failed: "Failed") -> int:
         """Begin what two people agreed to, manifest by manifest (R13)."""
         with self.database.transaction() as connection:
             product = products.load(connection, product_key)
             numbers = erasures.approved(connection, product.id)
-        return sum(self._begin_manifest(product_key, number) for number in numbers)
+        return sum(
+            failed.trying(
+                manifests.named(number), partial(self._begin_manifest, product_key, number)
+            )
+            for number in numbers
+        )
 
     def _begin_manifest(self, product_key: str, number: int) -> int:
         def checked(connection: Connection) -> bool:
@@ -146,6 +186,12 @@ class Eraser:
 
     def _begin_entry(self, batch: Batch, entry: Entry) -> str | None:
         """Begin the erasure of one on a manifest; why not, where something speaks against it."""
+        try:
+            return self._begin_agreed_to(batch, entry)
+        except Exception:  # noqa: BLE001 - one poisoned case must not stop the others
+            return f"rules_{Verdict.FAILED}"
+
+    def _begin_agreed_to(self, batch: Batch, entry: Entry) -> str | None:
         case = batch.cases.get(entry.subscription_id)
         if case is None or case.round is None or entry_of(case) != entry:
             return (not_now(batch.product, case, batch.now) if case else None) or CHANGED
@@ -156,12 +202,17 @@ class Eraser:
         reply = batch.apply(entry.subscription_id, event)
         return None if reply.verdict is Verdict.APPLIED else f"rules_{reply.verdict}"
 
-    def _begin_wanted(self, product_key: str) -> int:
-        """Begin what people asked for themselves, whatever stops the schedule (R14)."""
+    def _begin_wanted(self, product_key: str, failed: "Failed") -> int:
+        """Begin what people asked for themselves, whatever stops the schedule (R14).
+
+        Not while a restored backup waits for a person: what they have said since is missing.
+        """
 
         def work(connection: Connection) -> int:
             erasures.take_role(connection)
             product, now = products.load(connection, product_key), self.clock.now()
+            if guards.restored(connection, product):
+                return 0
             since = now - OWN_REST
             some = erasures.wishes(connection, product.id, since, erasures.START, self.batch)
             batch = open_batch(connection, product, [sid for _, sid in some], now)
@@ -173,13 +224,17 @@ class Eraser:
             self._write_begun(connection, batch, begun)
             return len(begun)
 
-        done = self.database.retrying(work)
+        done = failed.trying("wishes", lambda: self.database.retrying(work))
         self.after_step("begun")
         return done
 
     def _begin_wish(self, batch: Batch, sid: int) -> bool:
         case = batch.cases[sid]
-        if case.round is None or barred_own(case, batch.now) is not None:
+        try:
+            barred_now = barred_own(case, batch.now)
+        except Exception:  # noqa: BLE001 - one poisoned case must not stop the others
+            return False
+        if case.round is None or barred_now is not None:
             return False
         reply = batch.apply(sid, BeginErasure(case.round.number))
         return reply.verdict is Verdict.APPLIED
@@ -198,20 +253,25 @@ class Eraser:
 
     # --- going on --------------------------------------------------------------------------
 
-    def _go_on(self, product_key: str) -> int:
+    def _go_on(self, product_key: str, failed: "Failed") -> int:
         with self.database.transaction() as connection:
             product = products.load(connection, product_key)
-            now = self.clock.now()
-            some = erasures.to_go_on(connection, product.id, now, self.batch)
-            braked = guards.braked(connection, product)
-        did = 0
-        for each in some:
-            if braked and each.cause != "request":
-                continue
-            did += self._step(product_key, each)
+            some = erasures.to_go_on(
+                connection,
+                product.id,
+                self.clock.now(),
+                self.batch,
+                braked=guards.braked(connection, product),
+                but=list(failed.errors),
+            )
+        did = sum(failed.trying(each.id, partial(self._step, product_key, each)) for each in some)
         if did:
-            self.tidy()
+            failed.trying("tidying", self._tidied)
         return did
+
+    def _tidied(self) -> int:
+        self.tidy()
+        return 0
 
     def tidy(self) -> None:
         """Do what follows from erasures that are over; after a crash it is made up for."""
@@ -226,6 +286,8 @@ class Eraser:
         def work(connection: Connection) -> str | None:
             erasures.take_role(connection)
             product = products.load(connection, product_key)
+            if each.waits_for_brakes and guards.braked(connection, product):
+                return None
             batch = open_batch(connection, product, [each.subscription_id], self.clock.now())
             return self._step_in(connection, batch, each)
 
@@ -246,6 +308,8 @@ class Eraser:
         event: Event = Tick()
         match current.erasing:
             case "telling":
+                if not self._all_answered(connection, batch, each):
+                    return None
                 event = AllReceipts(each.round)
                 erasures.answered(connection, [each.id], batch.now)
             case "wiping":
@@ -256,6 +320,11 @@ class Eraser:
             return self._wipe(connection, batch, each)
         self._flush(connection, batch, each)
         return str(current.erasing)
+
+    def _all_answered(self, connection: Connection, batch: Batch, each: Open) -> bool:
+        """Say whether every target has answered, those too that were added meanwhile."""
+        receipts.open_for(connection, batch.product, each.id, batch.now)
+        return bool(owing.all_given(connection, [each.id]))
 
     def _wipe(self, connection: Connection, batch: Batch, each: Open) -> str:
         """Delete what is left, put up the tombstone, enter it in the ledger, and certify it all."""

@@ -272,7 +272,8 @@ def no_target(product_key: str, target_key: str) -> NotFound:
 def keep_of(product: Product, version: int, begun_at: datetime) -> Mapping[str, date]:
     """Give until when which category may be kept, by the policy that the round is held to."""
     day = begun_at.astimezone(UTC).date()
-    kept = product.policies[version].keep_categories
+    policy = product.policies.get(version)  # none where none was in force
+    kept = policy.keep_categories if policy is not None else ()
     return {category: period.after(day) for category, period in kept}
 
 

@@ -14,7 +14,7 @@ seen.py     what a person has acknowledged of all that
 """
 
 from app.guards.ability import check_billing, check_policy, follows, impossible, mend_of
-from app.guards.brake import BY_HAND, CAUSES, RESTORED, braked, in_words, lift, trip
+from app.guards.brake import BY_HAND, CAUSES, RESTORED, braked, in_words, lift, restored, trip
 from app.guards.crowd import EXACT, Crowd, crowd_in_question, most_at_once, stop_crowd, wants_list
 from app.guards.feeds import check_feeds, horizon, is_stale, told_until
 from app.guards.ladder import Ladder, RampStands, Rung, ladder
@@ -70,6 +70,7 @@ __all__ = [
     "ramp_unknown",
     "rates_now",
     "rates_of_day",
+    "restored",
     "stop_crowd",
     "told_until",
     "trip",

@@ -21,6 +21,11 @@ def braked(connection: Connection, product: Product) -> bool:
     return bool(products.brakes(connection, product.id))
 
 
+def restored(connection: Connection, product: Product) -> bool:
+    """Say whether a product is stopped because its database was restored from a backup."""
+    return any(each.cause == RESTORED for each in products.brakes(connection, product.id))
+
+
 def trip(connection: Connection, product: Product, cause: str, why: str, now: datetime) -> bool:
     """Set the brake of one product; `why` holds codes and numbers. False where it is on already."""
     if not products.set_brake(connection, product.id, cause, why, GUARD, now):

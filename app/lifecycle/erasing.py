@@ -15,6 +15,7 @@ from app.lifecycle.answers import YES, tell_billing
 from app.lifecycle.case import (
     EVERYTHING,
     Act,
+    ActState,
     AllReceipts,
     BeginErasure,
     Case,
@@ -281,14 +282,15 @@ def erasure_begun(case: Case, event: BeginErasure, now: datetime) -> Step:
     return Step(told, Verdict.APPLIED, notes, (effect,), EVERYTHING)
 
 
-def ended(case: Case, current: Round, now: datetime) -> Step:
+def ended(case: Case, current: Round, now: datetime, why: str = "billing_acknowledged_end") -> Step:
     """Billing has ended the subscription: now every system that holds data is told."""
     if current.erasing is not Erasing.ENDING:
         return Step(case)
     changed = with_round(
         case, act=None, act_state=None, act_at=None, erasing=Erasing.TELLING, erasing_at=now
     )
-    return Step(changed, Verdict.APPLIED, (Note("ended", "billing_acknowledged_end"),))
+    void = frozenset({Kind.BILLING_END})
+    return Step(changed, Verdict.APPLIED, (Note("ended", why),), (), void)
 
 
 def all_answered(case: Case, event: AllReceipts, now: datetime) -> Step:
@@ -346,14 +348,38 @@ def wiped(case: Case, event: Wiped, now: datetime) -> Step:
     return Step(done, Verdict.APPLIED, (note,), (), EVERYTHING)
 
 
+def end_claimed(case: Case, current: Round, now: datetime) -> Step:
+    """Say whether billing may be told to end it: not where it charges again, as it did not before.
+
+    What an earlier try did is not known then, and is only read back; it is stopped once that is.
+    Whoever asked for it themselves may be charged until then.
+    """
+    again = current.erase_at is None and case.subscription.status not in AT_REST
+    if current.in_flight:
+        return Step(case, Verdict.CHECK if again else Verdict.GO)
+    if case.subscription.status == "canceled":
+        return replace(ended(case, current, now, "ended_by_billing"), verdict=Verdict.VOID)
+    if again:
+        return replace(told_while_erasing(case, again, now), verdict=Verdict.VOID)
+    return Step(with_round(case, act_state=ActState.CLAIMED), Verdict.GO)
+
+
 def told_while_erasing(case: Case, charged_again: bool, now: datetime) -> Step:  # noqa: FBT001 - yes or no
-    """Judge what billing tells meanwhile: only a resume before anybody was told stops it."""
+    """Judge what billing tells meanwhile: only a resume before anybody was told stops it.
+
+    That it has ended by itself is as good as our telling it to, also where it refused that.
+
+    The round then stands as one that billing ended: they pay again, and can do what anybody can.
+    """
     current = case.round
     untold = current is not None and current.erasing is Erasing.ENDING and not current.in_flight
+    if current is not None and untold and case.subscription.status == "canceled":
+        return ended(case, current, now, "ended_by_billing")
     if not charged_again or not untold:
         return Step(case, Verdict.APPLIED)
     stopped = with_round(
         case,
+        stage=Stage.SUSPENDED,
         outcome=Outcome.BY_BILLING,
         closed_at=now,
         act=None,

@@ -116,7 +116,11 @@ def erasure_requested(case: Case, event: RequestErasure, policy: Policy, now: da
 
 
 def _asked(case: Case, why: str, now: datetime) -> Step:
-    asked, note = with_round(case, erase_at=now), Note("erasure_asked", why)
+    """Take the request: it is their last word, also after a yes that led to nothing."""
+    changes: dict[str, object] = {"erase_at": now}
+    if case.round is not None and case.round.word in YES:
+        changes |= {"word": None, "word_at": None, "reason": None}
+    asked, note = with_round(case, **changes), Note("erasure_asked", why)
     return Step(asked, Verdict.APPLIED, (note,), (), frozenset({Kind.FRESH_LINK}))
 
 

@@ -52,6 +52,7 @@ from app.lifecycle.dates import (
 from app.lifecycle.erasing import (
     CANNOT_BE_MAILED,
     STOPPED,
+    end_claimed,
     may_be_warned,
     parted,
     warning_claimed,
@@ -173,7 +174,7 @@ def _claim_act(case: Case, current: Round, event: Claim, policy: Policy, now: da
     if not current.open or current.act is not act or current.act_version != event.version:
         return Step(case, Verdict.VOID)
     if act is Act.END:
-        return Step(with_round(case, act_state=ActState.CLAIMED), Verdict.GO)
+        return end_claimed(case, current, now)
     own = _own_word(current, act)
     stopped = None if own else _not_by_silence(case, current, policy, now)
     if current.in_flight:

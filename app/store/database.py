@@ -107,6 +107,13 @@ def lost_a_race(error: BaseException) -> bool:
     return isinstance(cause, AGAIN)
 
 
+def is_away(error: BaseException) -> bool:
+    """Say whether the server cannot be reached, or is going: nothing else can be done there now."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    waited = (*AGAIN, errors.LockNotAvailable, errors.QueryCanceled)
+    return isinstance(cause, psycopg.OperationalError) and not isinstance(cause, waited)
+
+
 def _step_aside(engine: Engine) -> None:
     """Let the rival finish: a moment's wait inside the database, different for each."""
     with engine.connect() as connection:

@@ -128,7 +128,8 @@ def retry(
     """
     run = cursor(connection)
     run.execute(
-        """update receipt r set state = 'due', not_before = %s, lease_until = null
+        """update receipt r set state = 'due', not_before = %s, lease_until = null,
+             told_at = null, tries = 0, error = null
            from erasure e
            where r.product_id = %s and r.erasure_id = %s and r.target_id = %s
              and r.state = 'parked' and e.id = r.erasure_id

@@ -292,7 +292,7 @@ def begin(
 class Open:
     """An erasure that is not over: `ready` says that no effect of its round is being carried out.
 
-    `answered`: no target owes a receipt any more.
+    `answered`: no target owes a receipt any more. `over`: its round has ended, and so has it.
     """
 
     id: str
@@ -301,13 +301,31 @@ class Open:
     cause: str
     answered: bool
     ready: bool
+    over: bool
+
+    @property
+    def waits_for_brakes(self) -> bool:
+        """Whether a brake on the product stops it: nobody but the schedule wants it."""
+        return self.cause != "request" and not self.over
 
 
-def to_go_on(connection: Connection, product_id: int, now: datetime, limit: int) -> list[Open]:
-    """Give erasures that can be taken a step further now."""
+def to_go_on(  # noqa: PLR0913 - whose, when and how many
+    connection: Connection,
+    product_id: int,
+    now: datetime,
+    limit: int,
+    *,
+    braked: bool,
+    but: Sequence[str] = (),
+) -> list[Open]:
+    """Give erasures that can be taken a step further now, but for some, by their ids.
+
+    While a product is `braked` only what people asked for themselves, and what is to be stopped.
+    """
     run = cursor(connection)
     run.execute(
-        """select e.id, e.subscription_id, e.round, e.cause, x.answered, x.ready
+        """select e.id, e.subscription_id, e.round, e.cause, x.answered, x.ready,
+             r.outcome is not null
            from erasure e
            join reconfirmation r on r.subscription_id = e.subscription_id and r.number = e.round
            cross join lateral (select
@@ -320,8 +338,9 @@ def to_go_on(connection: Connection, product_id: int, now: datetime, limit: int)
              or (r.erasing = 'telling' and x.answered)
              or (r.erasing = 'parting' and r.wake_at <= %s)
              or (r.erasing = 'wiping' and x.ready))
+             and (r.outcome is not null or e.cause = 'request' or not %s) and e.id <> all(%s)
            order by e.begun_at, e.id limit %s""",
-        (product_id, now, limit),
+        (product_id, now, braked, list(but), limit),
     )
     return [Open(*row) for row in run.fetchall()]
 

@@ -229,7 +229,7 @@ def activated(connection: Connection, product_id: int) -> dict[int, Policy]:
         table.c.product_id == product_id, table.c.activated_at.is_not(None)
     )
     rows = connection.execute(statement)
-    return {version: policies.read(body, version=version) for version, body in rows}
+    return {version: policies.read(body, version=version, kept=True) for version, body in rows}
 
 
 # --- feeds ---------------------------------------------------------------------------------

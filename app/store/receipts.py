@@ -89,7 +89,13 @@ _WAITING = """
              select 1 from subscription o
              join contact k on k.subscription_id = o.id
              where o.product_id = s.product_id and o.customer = s.customer and o.id <> s.id
-               and not exists (select 1 from erasure f where f.subscription_id = o.id)) as stays
+               and not exists (
+                 select 1 from erasure f
+                 join reconfirmation d on d.subscription_id = f.subscription_id
+                   and d.number = f.round
+                 where f.subscription_id = o.id and f.stopped is null
+                   and d.erasing is distinct from 'ending' and (d.outcome is null or
+                     d.outcome = 'erased'))) as stays
     from receipt r
     join erasure e on e.id = r.erasure_id
     join reconfirmation c on c.subscription_id = e.subscription_id and c.number = e.round

@@ -83,7 +83,8 @@ def state_of(version: Version, in_force: int | None) -> State:
 
 def read(version: Version) -> Policy:
     """Give the policy that a version is."""
-    return policies.read(version.body, version=version.version)
+    kept = version.activated_at is not None
+    return policies.read(version.body, version=version.version, kept=kept)
 
 
 def behind(version: Version, since: datetime | None) -> frozenset[str]:

@@ -544,17 +544,26 @@ def test_whatever_a_target_raises_is_tried_again_and_stops_no_other(town: Town) 
     assert errors(town) == ["target failed: RuntimeError", None]
 
 
-def test_a_target_that_cannot_be_connected_is_tried_again(town: Town) -> None:
+@pytest.mark.parametrize(
+    ("raised", "says"),
+    [
+        (Refused("no secret", "rotate"), "not connected"),
+        (KeyError("ada@subscribers.example"), "not connected: KeyError"),
+    ],
+)
+def test_a_target_that_cannot_be_connected_is_tried_again(
+    town: Town, raised: Exception, says: str
+) -> None:
     registered(town, "crm")
     erasing(town, "ada")
     there = Scripted()
 
     def refused(*_: Any) -> Any:
-        raise Refused("no secret", "rotate")
+        raise raised
 
     made = Teller(town.database, town.clock, town.links, refused)
     idle(made)
-    assert (receipts(town), errors(town)) == ({"crm": "due"}, ["not connected"])
+    assert (receipts(town), errors(town)) == ({"crm": "due"}, [says])
     assert there.told == []
 
 

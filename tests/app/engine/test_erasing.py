@@ -2,20 +2,35 @@
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
+from app.engine import erasing as erasing_engine
+from app.engine import wiping
+from app.engine.effects import Effects, Result
 from app.engine.holds import Wanted
 from app.engine.holds import add as add_hold
+from app.engine.parked import retry
+from app.errors import Refused
+from app.guards import RESTORED, trip
+from app.guards import lift as lift_brake
+from app.lifecycle.case import AskErasure, Case, Kind, Lane, RequestErasure, Verdict
+from app.lifecycle.erasing import barred_own
 from app.links import Links
 from app.manifests import Manifests
 from app.store.database import Database
 from app.store.holds import Reason
+from app.store.products import Product
 from app.world.erasing import Given, Receipt
-from app.world.outcome import Later
+from app.world.outcome import Later, No
 from tests.graveyard import PEOPLE, SOON, Graveyard
-from tests.probe import brake, goes, lift, listening, mails, rows
+from tests.probe import HOUR, brake, goes, kinds, leases_run_out, lift, listening, mails, rows
 from tests.world import MovableClock, Town, row
 
 DAY = timedelta(days=1)
@@ -161,6 +176,92 @@ def test_whatever_comes_before_it_begins_wins_and_is_shown(yard: Graveyard, what
     assert rows(yard.town.database, "select subscription_id from erasure") == [(bob,)]
 
 
+def test_who_is_resumed_before_billing_was_told_can_do_anything_again(yard: Graveyard) -> None:
+    yard.come_due("ada")
+    yard.agree(yard.list_them())
+    yard.erasing().eraser.once("tv")
+    yard.town.join(row("ada", status="active"))
+    yard.works()
+    assert rows(yard.town.database, "select stopped from erasure") == [("by_billing",)]
+
+    is_held(yard.town)
+    assert yard.town.answer("ada", "cancel", None).verdict is Verdict.APPLIED
+
+
+def test_who_resumes_while_billing_is_away_is_not_ended(yard: Graveyard) -> None:
+    town = yard.town
+    yard.come_due("ada")
+    yard.agree(yard.list_them())
+    yard.erasing().eraser.once("tv")
+    effects = Effects(town.database, town.clock, town.links)
+    _, tasks, _ = effects.claim("tv", Lane.BILLING, 10)
+    assert [task.kind for task in tasks] == [Kind.BILLING_END]
+    town.join(row("ada", status="active"))
+    effects.acknowledge("tv", [Result(task, Later("away")) for task in tasks])
+    goes(town, town.clock.now() + DAY)
+    yard.works()
+
+    assert "end" not in town.acts("ada")
+    assert rows(town.database, "select stopped from erasure") == [("by_billing",)]
+
+
+def test_who_resumes_while_it_is_not_known_what_billing_did_is_only_read_back(
+    yard: Graveyard,
+) -> None:
+    town = yard.town
+    yard.come_due("ada")
+    yard.agree(yard.list_them())
+    yard.erasing().eraser.once("tv")
+    effects = Effects(town.database, town.clock, town.links)
+    effects.claim("tv", Lane.BILLING, 10)
+    town.join(row("ada", status="active"))
+    leases_run_out(town)
+    yard.works()
+    goes(town, town.clock.now() + DAY)
+    yard.works()
+
+    assert "end" not in town.acts("ada")
+    assert rows(town.database, "select stopped from erasure") == [("by_billing",)]
+
+
+def test_what_billing_refuses_to_end_goes_on_once_it_has_ended_there(yard: Graveyard) -> None:
+    town, crm = yard.town, yard.holds_data("crm")
+    yard.come_due("ada", "bob")
+    yard.agree(yard.list_them())
+    yard.erasing().eraser.once("tv")
+    effects = Effects(town.database, town.clock, town.links)
+    _, tasks, _ = effects.claim("tv", Lane.BILLING, 10)
+    effects.acknowledge("tv", [Result(task, No("cannot end")) for task in tasks])
+    yard.works()
+    assert kinds(town, "ada") == [Kind.BILLING_END]
+    assert crm.erased == set()
+
+    town.join(row("ada", status="canceled"))
+    assert kinds(town, "ada") == []
+    rows(town.database, "update subscription set status = 'canceled' where external_id = 'bob'")
+    ((number,),) = rows(town.database, "select id from outbox")
+    retry(town.database, town.clock, "tv", number, "cli:test")
+    yard.works()
+    assert crm.erased == {"ada", "bob"}
+    assert "end" not in town.acts("ada")
+    assert rows(town.database, "select stage from reconfirmation") == [("erased",)] * 2
+
+
+def test_a_policy_from_before_two_warnings_were_needed_still_holds_and_erases_nobody(
+    yard: Graveyard,
+) -> None:
+    yard.come_due("ada")
+    rows(
+        yard.town.database,
+        """update policy set body = jsonb_set(body, '{erasure_warnings}', '["P30D"]')""",
+    )
+    rows(yard.town.database, "update reconfirmation set warned = 1, warnings = 1")
+    assert yard.town.product.policy is not None
+    yard.list_them()
+    yard.works()
+    assert rows(yard.town.database, "select people from manifest") == [(0,)]
+
+
 # --- who agrees --------------------------------------------------------------------------------
 
 
@@ -216,6 +317,19 @@ def test_an_empty_manifest_is_over_and_erases_nobody(yard: Graveyard) -> None:
     assert rows(yard.town.database, "select count(*) from erasure") == [(0,)]
 
 
+def test_who_wanted_it_back_in_vain_can_still_be_erased(yard: Graveyard) -> None:
+    yard.stop("ada")
+    town, sid = yard.town, yard.town.id_of("ada")
+    town.clock.advance(HOUR)
+    town.answer("ada", "resume")
+    town.join(row("ada", status="canceled"))
+    town.clock.advance(HOUR)
+    assert town.tell("ada", AskErasure(1)).verdict is Verdict.APPLIED
+    goes(town, town.clock.now() + 2 * DAY)
+    yard.works()
+    assert stage_of(town, sid) == "erased"
+
+
 def test_a_brake_stops_what_was_agreed_to_and_not_what_a_person_wants(yard: Graveyard) -> None:
     yard.come_due("ada", "bob")
     ada, bob = yard.town.id_of("ada"), yard.town.id_of("bob")
@@ -269,6 +383,30 @@ def test_a_target_that_answers_for_somebody_else_is_not_believed(yard: Graveyard
     yard.works()
     assert stage_of(yard.town, sid) == "erasing"
     assert rows(yard.town.database, "select state from receipt where state = 'given'") == []
+
+
+def test_a_target_that_is_added_meanwhile_is_told_too(yard: Graveyard) -> None:
+    yard.holds_data("crm").answers = [Later("away")]
+    yard.come_due("ada")
+    yard.agree(yard.list_them())
+    yard.works()
+    lake = yard.holds_data("lake")
+    goes(yard.town, yard.clock.now() + DAY)
+    yard.works()
+    assert lake.erased == {"ada"}
+    assert rows(yard.town.database, "select stage from reconfirmation") == [("erased",)]
+
+
+def test_without_a_policy_in_force_targets_are_told_all_the_same(yard: Graveyard) -> None:
+    crm = yard.holds_data("crm")
+    yard.town.join(row("ada", status="canceled"))
+    sid = yard.town.id_of("ada")
+    rows(yard.town.database, "update product set policy_version = null")
+    assert yard.town.tell("ada", RequestErasure(), "console:ann").verdict is Verdict.APPLIED
+    goes(yard.town, yard.clock.now() + 2 * DAY)
+    yard.works()
+    assert crm.erased == {"ada"}
+    assert stage_of(yard.town, sid) == "erased"
 
 
 # --- crashes and rivals ------------------------------------------------------------------------
@@ -336,3 +474,221 @@ def test_the_database_lets_nobody_else_erase(yard: Graveyard) -> None:
         run(yard.town, "delete from contact")
     with pytest.raises(Exception, match="only the role reconfirm_eraser erases"):
         run(yard.town, "update reconfirmation set stage = 'erasing'")
+
+
+# --- a customer with two subscriptions ---------------------------------------------------------
+
+
+def of_one_customer(yard: Graveyard) -> None:
+    """Have two subscriptions of one customer come due."""
+    yard.come_due("ada", "bob")
+    yard.town.join(*(row(name, status="paused", customer="cus_1") for name in ("ada", "bob")))
+
+
+def wishes_to_be_erased(yard: Graveyard, name: str) -> None:
+    rows(
+        yard.town.database,
+        "update reconfirmation set erase_at = :at where subscription_id = :s and latest",
+        at=yard.clock.now() - 2 * DAY,
+        s=yard.town.id_of(name),
+    )
+
+
+def test_a_customer_whose_other_erasure_was_stopped_stays(yard: Graveyard) -> None:
+    crm = yard.holds_data("crm")
+    of_one_customer(yard)
+    yard.agree(yard.list_them())
+    yard.erasing().eraser.once("tv")
+    yard.town.join(row("bob", status="active", customer="cus_1"))
+    yard.works()
+
+    assert crm.erased == {"ada"}
+    assert [each.stays for each in crm.told] == [True], "bob goes on, and is the same customer"
+
+
+def test_a_customer_stays_while_the_other_erasure_may_still_be_stopped(yard: Graveyard) -> None:
+    crm = yard.holds_data("crm")
+    of_one_customer(yard)
+    wishes_to_be_erased(yard, "ada")
+    yard.erasing().eraser.once("tv")
+    yard.town.deliver()
+    wishes_to_be_erased(yard, "bob")
+    yard.erasing().eraser.once("tv")
+    yard.erasing().teller.work("tv", lambda: True)
+    yard.works()
+
+    assert [(each.subscription, each.stays) for each in crm.told] == [("ada", True), ("bob", False)]
+
+
+# --- one that fails, and the others ------------------------------------------------------------
+
+
+def test_one_that_cannot_be_wiped_stops_nobody_else(
+    yard: Graveyard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crm = yard.holds_data("crm")
+    yard.come_due("ada", "bob", "cid")
+    bad = yard.town.id_of("ada")
+    yard.agree(yard.list_them())
+    wipe = wiping.wipe
+
+    def fails(connection: Connection, product: Product, sid: int, *rest: Any) -> object:
+        if sid == bad:
+            raise ValueError(sid)
+        return wipe(connection, product, sid, *rest)
+
+    monkeypatch.setattr(wiping, "wipe", fails)
+    for _ in range(5):
+        with suppress(ValueError):
+            yard.erasing().work("tv", lambda: True)
+        yard.town.deliver()
+    with pytest.raises(ValueError, match=str(bad)):
+        yard.erasing().work("tv", lambda: True)
+
+    found = [stage_of(yard.town, yard.town.id_of("ada"))]
+    assert found == ["erasing"]
+    assert rows(yard.town.database, "select count(*) from ledger") == [(2,)]
+    assert crm.erased == {"ada", "bob", "cid"}
+    monkeypatch.undo()
+    yard.works()
+    assert rows(yard.town.database, "select count(*) from ledger") == [(3,)]
+
+
+def test_one_whose_rules_raise_is_passed_over_and_the_others_begin(
+    yard: Graveyard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    yard.come_due("ada", "bob", "cid")
+    bad, bob, cid = (yard.town.id_of(name) for name in ("ada", "bob", "cid"))
+    number = yard.list_them()
+    yard.agree(number)
+
+    def poisoned(ask: Callable[..., str | None]) -> Callable[..., str | None]:
+        def asked(case: Case, now: datetime) -> str | None:
+            if case.subscription.id == bad:
+                raise OverflowError(bad)
+            return ask(case, now)
+
+        return asked
+
+    for each in ("barred", "barred_own"):
+        monkeypatch.setattr(erasing_engine, each, poisoned(getattr(erasing_engine, each)))
+    wishes_to_be_erased(yard, "cid")
+    yard.works()
+
+    assert yard.listed(number)[bad] == ("skipped", "rules_failed")
+    assert yard.listed(number)[bob] == ("begun", None)
+    assert (stage_of(yard.town, bob), stage_of(yard.town, cid)) == ("erased", "erased")
+
+
+def test_a_wish_whose_rules_raise_stops_no_other_wish(
+    yard: Graveyard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    yard.stop("ada", "bob")
+    bad, bob = yard.town.id_of("ada"), yard.town.id_of("bob")
+    for name in ("ada", "bob"):
+        wishes_to_be_erased(yard, name)
+
+    def poisoned(case: Case, now: datetime) -> str | None:
+        if case.subscription.id == bad:
+            raise OverflowError(bad)
+        return barred_own(case, now)
+
+    monkeypatch.setattr(erasing_engine, "barred_own", poisoned)
+    yard.works()
+    assert (stage_of(yard.town, bad), stage_of(yard.town, bob)) == ("suspended", "erased")
+
+
+def test_a_ledger_that_cannot_be_written_stops_no_telling(yard: Graveyard, tmp_path: Path) -> None:
+    crm = yard.holds_data("crm")
+    yard.come_due("ada", "bob")
+    wishes_to_be_erased(yard, "bob")
+    yard.works()
+    assert crm.erased == {"bob"}
+    yard.agree(yard.list_them())
+    erasing = yard.erasing()
+    in_the_way = tmp_path / "file"
+    in_the_way.write_text("")
+    object.__setattr__(erasing.eraser, "ledger", in_the_way / "ledger")
+    for _ in range(4):
+        with suppress(Refused):
+            erasing.work("tv", lambda: True)
+        yard.town.deliver()
+    assert crm.erased == {"ada", "bob"}
+    with pytest.raises(Refused, match="ledger"):
+        erasing.eraser.tidy()
+
+
+# --- a brake, and what people want -------------------------------------------------------------
+
+
+def test_what_waits_under_a_brake_is_not_in_the_way_of_a_persons_wish(yard: Graveyard) -> None:
+    yard.come_due("ada", "bob", "cid")
+    cid = yard.town.id_of("cid")
+    yard.agree(yard.list_them())
+    yard.erasing().eraser.once("tv")
+    rows(
+        yard.town.database,
+        "update reconfirmation set stage = 'suspended', erasing = null where subscription_id = :s",
+        s=cid,
+    )
+    rows(yard.town.database, "delete from receipt")
+    rows(yard.town.database, "delete from erasure where subscription_id = :s", s=cid)
+    rows(yard.town.database, "delete from outbox where subscription_id = :s", s=cid)
+    rows(
+        yard.town.database,
+        "update reconfirmation set act = null, act_state = null where subscription_id = :s",
+        s=cid,
+    )
+    yard.town.deliver()
+    brake(yard.town)
+    yard.clock.advance(DAY)
+    wishes_to_be_erased(yard, "cid")
+    for _ in range(6):
+        eraser = replace(yard.erasing().eraser, batch=2)
+        eraser.work("tv", lambda: True)
+        yard.town.deliver()
+    assert stage_of(yard.town, cid) == "erased"
+    assert rows(yard.town.database, "select count(*) from ledger") == [(1,)]
+
+
+def test_a_wish_in_a_restored_backup_may_have_been_withdrawn_since(yard: Graveyard) -> None:
+    yard.stop("ada")
+    wishes_to_be_erased(yard, "ada")
+    with yard.town.database.transaction() as connection:
+        trip(connection, yard.town.product, RESTORED, "restored_backup", yard.clock.now())
+    yard.works()
+    assert stage_of(yard.town, yard.town.id_of("ada")) == "suspended", "a person looks first"
+
+    with yard.town.database.transaction() as connection:
+        lift_brake(connection, yard.town.product.id, "cli:test", "looked_at", yard.clock.now())
+    yard.works()
+    assert rows(yard.town.database, "select stage from reconfirmation") == [("erased",)]
+
+
+def test_a_brake_set_among_the_steps_stops_those_that_follow(yard: Graveyard) -> None:
+    yard.come_due("ada", "bob")
+    yard.agree(yard.list_them())
+    yard.erasing().eraser.once("tv")
+    yard.town.deliver()
+    eraser = replace(yard.erasing().eraser, after_step=lambda _: brake(yard.town))
+    eraser.work("tv", lambda: True)
+
+    found = rows(yard.town.database, "select erasing from reconfirmation order by 1")
+    assert found == [("parting",), ("telling",)]
+
+
+def test_an_erasure_stopped_under_a_brake_is_in_nobodys_way(yard: Graveyard) -> None:
+    yard.come_due("ada", "bob")
+    ada, bob = yard.town.id_of("ada"), yard.town.id_of("bob")
+    yard.agree(yard.list_them())
+    yard.erasing().eraser.once("tv")
+    brake(yard.town)
+    yard.town.join(row("ada", status="active"))
+    yard.works()
+    assert rows(
+        yard.town.database, "select stopped from erasure where subscription_id = :s", s=ada
+    ) == [("by_billing",)]
+    yard.town.join(row("ada", status="canceled"))
+    wishes_to_be_erased(yard, "ada")
+    yard.works()
+    assert (stage_of(yard.town, ada), stage_of(yard.town, bob)) == ("erased", "erasing")

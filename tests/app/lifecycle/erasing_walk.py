@@ -231,7 +231,10 @@ class Mourner(Walker):
         steps = order.index(current.erasing) - order.index(was.erasing)
         stopped = current.outcome is Outcome.BY_BILLING
         if stopped:
-            assert isinstance(event, Told)
+            claimed = isinstance(event, Claim) and event.kind is Kind.BILLING_END
+            assert isinstance(event, Told) or claimed
+            assert before.subscription.status not in ("paused", "canceled") or not claimed
+            assert current.stage is Stage.SUSPENDED, "nothing was erased of who pays again"
             assert was.erasing is Erasing.ENDING
             assert not was.in_flight
             self.visited.add("stopped by billing")
@@ -240,7 +243,9 @@ class Mourner(Walker):
         assert steps <= 1 + skipped, "nobody goes on without every receipt"
         assert steps >= 0
         if current.erasing is Erasing.TELLING and steps:
-            assert isinstance(event, Acknowledged), "no system is told before billing has ended it"
+            ended = self.case.subscription.status == "canceled" and not was.in_flight
+            told = ended and isinstance(event, Told | Claim)
+            assert isinstance(event, Acknowledged) or told, "no system is told before it has ended"
         if current.erasing in (Erasing.PARTING, Erasing.WIPING) and was.erasing is Erasing.TELLING:
             assert isinstance(event, AllReceipts), "nobody goes on without every receipt"
         if current.outcome is Outcome.ERASED:
@@ -260,6 +265,8 @@ class Mourner(Walker):
         if stage is Stage.ERASING:
             assert kind in (Kind.BILLING_END, Kind.ERASED)
         if kind is Kind.BILLING_END:
+            rests = self.case.subscription.status in ("paused", "canceled")
+            assert rests or self.proof.begun == "own", "nor who pays again"
             assert self.proof.begun, "billing ends nothing for good that is not being erased"
         if kind is Kind.ERASURE_WARNING:
             assert self.holds == 0

@@ -339,10 +339,12 @@ def test_a_receipt_that_stopped_is_tried_again(desk: Desk, things: Things) -> No
     assert "profile, tickets" in page
     path = f"{TV}/erasures/{ERASURE}/receipts/{things.target}/retry"
     assert path in page
+    long_ago = desk.town.clock.now() - timedelta(days=20)
+    rows(desk.town.database, "update receipt set told_at = :at, tries = 64", at=long_ago)
     assert who.post(path).headers["Location"].endswith("so=retried")
-    assert rows(desk.town.database, "select state, not_before from receipt") == [
-        ("due", desk.town.clock.now())
-    ]
+    assert rows(desk.town.database, "select state, not_before, told_at, tries from receipt") == [
+        ("due", desk.town.clock.now(), None, 0)
+    ], "else it would be put before a person again at once"
     assert who.post(path).status_code == 409
     assert desk.audited()[-1] == ("receipt_retried", "by_hand", "console:eve")
     assert "Receipts that stopped" not in who.get(f"{TV}/").text
