@@ -114,9 +114,9 @@ class Graveyard:
             suspended(self.town, name)
         self.town.join(*(row(name, status="paused") for name in names))
 
-    def warn(self, name: str) -> None:
+    def warn(self, name: str, times: int = 2) -> None:
         """Go to each warning in its hours, and hand it over."""
-        for _ in range(2):
+        for _ in range(times):
             wake = self.woken(name)
             goes(self.town, wake.replace(hour=12) + timedelta(days=wake.hour > 12))
             self.town.settle()

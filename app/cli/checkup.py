@@ -16,6 +16,7 @@ from app.store import (
     manifests,
     measuring,
     readiness,
+    receipts,
     reconciliation,
     refunds,
     reviews,
@@ -30,6 +31,9 @@ COMPARED_WITHIN = timedelta(days=2)
 LOOKED_AT_WITHIN = timedelta(days=1)
 ERASED_SOON = timedelta(days=7)
 """So long before a request to erase is due, the doctor warns."""
+ERASES_WITHIN = timedelta(hours=1)
+"""So long the eraser may be away while something waits for it."""
+START_ERASER = "start `reconfirm eraser`, with RECONFIRM_ERASER_DATABASE_URL"
 SEALED_WITHIN = timedelta(minutes=15)
 PATIENCE = 2
 START = "run `reconfirm up`, or `reconfirm scheduler` and `reconfirm worker`"
@@ -82,8 +86,15 @@ def checkup(parts: Installation) -> Iterator[Finding]:
     yield checked(
         "erasures",
         lambda: _erasures(parts),
-        "erase what `reconfirm review list PRODUCT` names, then `reconfirm review done`",
+        "see what keeps them with `reconfirm subject explain`; `reconfirm review list PRODUCT`"
+        " names them",
     )
+    yield checked(
+        "receipts",
+        lambda: _receipts(parts),
+        "look at `reconfirm target owes PRODUCT --state parked`, then `reconfirm target retry`",
+    )
+    yield checked("eraser", lambda: _eraser(parts), START_ERASER)
     yield checked(
         "holds",
         lambda: _holds(parts),
@@ -187,15 +198,44 @@ def _reviews(parts: Installation) -> str:
 
 
 def _erasures(parts: Installation) -> str:
-    """Say how many requests to erase wait for a person, and when the first is due."""
+    """Say how many requests to be erased are open, and when the first is due (R14)."""
     with parts.database.transaction() as connection:
         many, first = reviews.erasures(connection)
     if first is None:
         return "nobody waits to be erased"
     says = f"{many} asked to be erased, the first to be done by {first}"
-    if first <= (parts.clock.now() + ERASED_SOON).date():
+    today = parts.clock.now().date()
+    if first < today:
+        raise Refused(f"{says}: that day is past, and the law leaves a month")
+    if first <= today + ERASED_SOON:
         raise Refused(says)
     return says
+
+
+def _receipts(parts: Installation) -> str:
+    """Say how many systems that are told to erase have stopped without a receipt."""
+    with parts.database.transaction() as connection:
+        many = receipts.parked(connection)
+    if many:
+        raise Refused(f"{many} have stopped, so that erasures are not finished")
+    return "none has stopped"
+
+
+def _eraser(parts: Installation) -> str:
+    """Say when the eraser was last there; its absence alarms where it has something to do.
+
+    On the test clock a worker erases, so that there is nobody to look for.
+    """
+    if parts.settings.clock == "test":
+        return "none is needed: on the test clock workers erase"
+    wall = parts.clock.wall()
+    with parts.database.transaction() as connection:
+        due = sum(each.erasing for each in running.all_due(connection, parts.clock.now(), wall))
+        seen = running.job_seen(connection, running.ERASING)
+    says = "never seen" if seen is None else f"last seen {seen:%Y-%m-%d %H:%M} UTC"
+    if due and (seen is None or wall - seen > ERASES_WITHIN):
+        raise Refused(f"{says}, and erasures are due")
+    return says if seen is not None else "none has been needed yet"
 
 
 def _holds(parts: Installation) -> str:

@@ -8,6 +8,7 @@ import click
 from app.cli.actor import actor_option, json_option
 from app.cli.installation import Installation, print_json, product_of, say
 from app.cli.serving import serving
+from app.engine.collecting import foresee
 from app.engine.sweep import Pass
 from app.errors import Refused
 from app.store import population, products
@@ -42,6 +43,9 @@ def sweep_(product_key: str | None, dry_run: bool, as_json: bool, actor: str) ->
             actor=actor,
         )
         found = [_facts(parts, each) for each in passes]
+        if dry_run:
+            for each in found:
+                each["erased"] = _erased(parts, each["product"])
     if as_json:
         print_json({"dry_run": dry_run, "products": found})
     else:
@@ -68,6 +72,28 @@ def _facts(parts: Installation, done: Pass) -> dict[str, Any]:
     }
 
 
+def _erased(parts: Installation, key: str) -> dict[str, Any]:
+    """Say whom a manifest made now would list, and why others whose day has come are left out."""
+    seen = foresee(parts.database, key, parts.clock.now())
+    with parts.database.transaction() as connection:
+        names = population.external_ids(connection, seen.people)
+    return {
+        "people": [names[sid] for sid in seen.people],
+        "left_out": dict(sorted(seen.barred.items())),
+        "stopped": seen.stopped,
+    }
+
+
+def _print_erased(product: str, found: dict[str, Any]) -> None:
+    for name in found["people"]:
+        click.echo(f"{name}  on a manifest to be erased, once two people approve")
+    counted = ", ".join(f"{many} {why}" for why, many in found["left_out"].items())
+    left_out = f"; left out: {counted}" if counted else ""
+    click.echo(f"{product}: would be on a manifest: {len(found['people'])}{left_out}")
+    if found["stopped"]:
+        say(f"{product}: no manifest is made: {found['stopped']}")
+
+
 def _print_pass(found: dict[str, Any], *, dry_run: bool) -> None:
     for person in found["people"]:
         click.echo(f"{person['subscription']}  {person['would_be']}  {person['why']}")
@@ -77,6 +103,8 @@ def _print_pass(found: dict[str, Any], *, dry_run: bool) -> None:
     click.echo(f"{found['product']}: {'would be: ' if dry_run else ''}{counted}")
     if found["stopped"]:
         say(f"{found['product']}: stopped there: {found['stopped']}")
+    if "erased" in found:
+        _print_erased(found["product"], found["erased"])
 
 
 @click.command("deliver")

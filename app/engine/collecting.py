@@ -5,9 +5,10 @@ costs no more memory for a million people than for a thousand. Everybody on it m
 is made, by the rules; each is asked about again in the moment their erasure begins.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 
 from sqlalchemy import Connection
 
@@ -20,13 +21,17 @@ from app.manifests import LEFT_ALONE, Header, Manifests, digest
 from app.store import cases, erasures, manifests, products
 from app.store.cases import HistoryWrite
 from app.store.database import Database
-from app.store.erasures import Making
+from app.store.erasures import START, Making
 from app.store.manifests import Entry
 from app.store.products import Product
 from app.world import billing
 
 BATCH = 1000
 ACTOR = "clock"
+OVER_CAP = "over_cap"
+"""Why somebody waits for another day: the manifest of this one is full."""
+MADE_TODAY = "made_today"
+"""Why somebody waits for another day: the manifest of this one has been made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +65,14 @@ class Collector:
 
     def _add(self, connection: Connection, product: Product, found: Making, now: datetime) -> int:
         """Add the next people; the last batch completes the manifest."""
-        until = (now + FURTHEST_AHEAD).astimezone(UTC).date()
-        some = erasures.due(connection, product.id, until, found.place, self.batch)
+        some = erasures.due(connection, product.id, _until(now), found.place, self.batch)
         ids = [sid for _, sid in some]
         read = cases.read(connection, product.id, ids, product.hearing, lock=False)
         known = erasures.listed_already(connection, product.id, ids)
         known |= manifests.refused_since(connection, product.id, ids, now - LEFT_ALONE)
-        free = (read[sid] for sid in ids if sid not in known and _may_go(product, read, sid, now))
+        free = (
+            read[sid] for sid in ids if sid not in known and not _why_not(product, read, sid, now)
+        )
         fit = [entry for entry in map(entry_of, free) if entry is not None]
         left = found.at_most - found.people
         place = some[-1] if some else found.place
@@ -76,20 +82,82 @@ class Collector:
         return len(some) or 1
 
 
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """Whom the manifest of a day would list, and why others whose day has come are left out.
+
+    `people`: subscriptions by id; `barred` counts by code; `stopped` says why none would be made.
+    """
+
+    people: list[int] = field(default_factory=list)
+    barred: Counter[str] = field(default_factory=Counter)
+    stopped: str | None = None
+
+
+def foresee(database: Database, product_key: str, now: datetime, batch: int = BATCH) -> Foreseen:
+    """Say whom a manifest that is made now would list: the same rules, writing nothing."""
+    with database.transaction() as connection:
+        product = products.load(connection, product_key)
+        stopped, at_most = _stopped(connection, product, now), _cap(connection, product)
+        if stopped is None and erasures.made_on(connection, product.id, guards.day_of(now)):
+            stopped = MADE_TODAY
+    found, place = Foreseen(stopped=stopped), START
+    while True:
+        with database.transaction() as connection:
+            some = erasures.due(connection, product.id, _until(now), place, batch)
+            judged = _judged(connection, product, [sid for _, sid in some], now)
+        for _, sid in some:
+            full = OVER_CAP if len(found.people) >= at_most else None
+            why = judged[sid] or stopped or full
+            if why is None:
+                found.people.append(sid)
+            else:
+                found.barred[why] += 1
+        if len(some) < batch:
+            return found
+        place = some[-1]
+
+
+def _until(now: datetime) -> date:
+    return (now + FURTHEST_AHEAD).astimezone(UTC).date()
+
+
+def _judged(
+    connection: Connection, product: Product, ids: list[int], now: datetime
+) -> dict[int, str | None]:
+    """Say by a code why each is put on no manifest now; None where they are."""
+    read = cases.read(connection, product.id, ids, product.hearing, lock=False)
+    listed = erasures.listed_already(connection, product.id, ids)
+    refused = manifests.refused_since(connection, product.id, ids, now - LEFT_ALONE)
+
+    def why(sid: int) -> str | None:
+        if sid in listed:
+            return "listed"
+        return "refused" if sid in refused else _why_not(product, read, sid, now)
+
+    return {sid: why(sid) for sid in ids}
+
+
 def _may_be_made(connection: Connection, product: Product, now: datetime) -> bool:
     """R06, R16: not while a brake is on, and not by a feed that is silent."""
-    if product.policy is None or guards.braked(connection, product):
-        return False
-    return not guards.is_stale(product, now)
+    return _stopped(connection, product, now) is None
+
+
+def _stopped(connection: Connection, product: Product, now: datetime) -> str | None:
+    """Say by a code why no manifest is made of a product now; None where one may be."""
+    if product.policy is None:
+        return "no_policy"
+    if guards.braked(connection, product):
+        return "brake"
+    return "feed_silent" if guards.is_stale(product, now) else None
 
 
 def _begun(connection: Connection, product: Product, now: datetime) -> Making | None:
     """Begin the manifest of the day; None where there is one, or nobody is due."""
     day = guards.day_of(now)
-    until = (now + FURTHEST_AHEAD).astimezone(UTC).date()
     if erasures.made_on(connection, product.id, day):
         return None
-    if not erasures.any_due(connection, product.id, until):
+    if not erasures.any_due(connection, product.id, _until(now)):
         return None
     at_most = _cap(connection, product)
     erasures.begin_manifest(connection, product.id, day, at_most, ACTOR, now)
@@ -108,11 +176,13 @@ def not_now(product: Product, case: Case, now: datetime) -> str | None:
     return None if asked else "unconfirmed"
 
 
-def _may_go(product: Product, read: dict[int, Case], sid: int, now: datetime) -> bool:
+def _why_not(product: Product, read: dict[int, Case], sid: int, now: datetime) -> str | None:
+    if sid not in read:
+        return "not_stopped"
     try:
-        return sid in read and not_now(product, read[sid], now) is None
+        return not_now(product, read[sid], now)
     except Exception:  # noqa: BLE001 - one poisoned case must not stop the others
-        return False
+        return "failed"
 
 
 def entry_of(case: Case) -> Entry | None:

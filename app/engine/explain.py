@@ -15,12 +15,31 @@ from sqlalchemy import Connection
 from app.engine.door import Batch
 from app.guards import halted, is_stale
 from app.lifecycle import wake_at
-from app.lifecycle.answers import erasable
-from app.lifecycle.case import Case, Reach, Round, Stage, Subscription
-from app.lifecycle.dates import ASKABLE, inactive_since, next_charge, peace_until, terms_for
+from app.lifecycle.answers import erasable, over
+from app.lifecycle.case import ActState, Case, Erasing, Reach, Round, Stage, Subscription
+from app.lifecycle.dates import (
+    ASKABLE,
+    day_at,
+    inactive_since,
+    next_charge,
+    peace_until,
+    terms_for,
+)
+from app.lifecycle.erasing import barred, may_be_warned, next_warning
 from app.lifecycle.erasures import OWN_REST
 from app.lifecycle.passing import ACT_ON_SILENCE
-from app.store import cases, holds, outbox, population, products, standing
+from app.manifests import LEFT_ALONE
+from app.store import (
+    cases,
+    erasures,
+    holds,
+    manifests,
+    outbox,
+    population,
+    products,
+    receipts,
+    standing,
+)
 from app.store.products import Product
 from app.world import billing
 from app.world.connector import CONFIRMED_WITHIN, Capabilities
@@ -43,6 +62,17 @@ AHEAD = {
     "told_cancel": "billing is told to cancel",
     "told_resume": "billing is told to resume",
     "erased": "data is due to be erased on {on}",
+    "warned": "warning {number} of the erasure goes out from {on} on",
+    "warning_out": "a warning of the erasure is handed over",
+    "to_be_listed": "is put on the manifest of a day, which two people approve",
+    "on_manifest": "is on manifest {manifest}, which waits until two people have approved it",
+    "agreed": "is erased by itself: manifest {manifest} is approved",
+    "erasing_ending": "is being erased: billing is told to end the subscription for good",
+    "erasing_telling": "is being erased: waits for the receipts of {systems}",
+    "erasing_answered": "is being erased: every system has given its receipt",
+    "erasing_parting": "is being erased: the last notice goes out, within three days",
+    "erasing_wiping": "is being erased: what is left of them here is deleted",
+    "gone": "nothing: was erased",
     "waits": "nothing: waits for the person",
     "looks": "a person looks at the case; until then nothing follows from silence",
     "handed_over": "the ask is handed over, or withdrawn after three days",
@@ -69,6 +99,15 @@ BLOCKS = {
         "to be erased was asked for on {at:%Y-%m-%d %H:%M} UTC: nothing follows from silence"
         " any more"
     ),
+    "end_parked": "billing did not take the end: mend the reason, then `reconfirm outbox retry`",
+    "receipt_parked": (
+        "{system} has stopped without a receipt: mend the reason, then `reconfirm target retry`"
+    ),
+    "charged_by_billing": "billing says neither paused nor canceled, so nothing is erased",
+    "used": "was used since nothing is charged, so that the passing of time erases nothing",
+    "not_warned": "too few warnings were handed over, or the last one too late, to erase anything",
+    "not_heard": "use is not told yet up to the day of erasure",
+    "refused": "was on a manifest that was refused, and is put on no other for 30 days",
     "hold": "a hold ({ground}) stops erasure, to be looked at on {on}: `reconfirm hold list`",
     "reach": "no notice reaches the person: {reach}",
     "unconfirmed": (
@@ -80,6 +119,9 @@ BLOCKS = {
     "not_told": "use has been told until {on} only",
 }
 """What may keep it from coming, in English by its code."""
+
+SAID_OF_BARRED = frozenset({"charged_by_billing", "used", "not_warned", "not_heard"})
+"""Of the codes of what forbids an erasure those that nothing else here says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +169,7 @@ def explain(
     ]
     return Explanation(
         _facts(case, batch, now, waiting),
-        _next(case, batch),
+        _next(connection, case, batch),
         _blocks(connection, product, case, now),
         story,
         case.subscription,
@@ -182,9 +224,11 @@ def _waiting(rows: list[tuple[Any, ...]]) -> str | None:
     )
 
 
-def _next(case: Case, batch: Batch) -> Saying:
+def _next(connection: Connection, case: Case, batch: Batch) -> Saying:
     """Say what comes next if nothing else happens."""
     current = case.round
+    if current is not None and over(current):
+        return _next_while_erased(connection, case, current)
     if current is not None and current.erase_at is not None and current.act is None:
         return _own_erasure(case, current, current.erase_at)
     if current is None or not current.open:
@@ -194,9 +238,49 @@ def _next(case: Case, batch: Batch) -> Saying:
         return Saying(f"told_{current.act}")
     if current.stage is Stage.ASKED:
         return _next_while_asked(current)
-    if current.erase_on is not None:
+    return _next_of_schedule(connection, case, batch, current)
+
+
+def _next_of_schedule(connection: Connection, case: Case, batch: Batch, current: Round) -> Saying:
+    """Say what comes next on the way to a day of erasure: warnings, a manifest, two people."""
+    if current.erase_on is None:
+        return Saying("waits")
+    sid, warning = case.subscription.id, next_warning(case, batch.policy_for(case))
+    if warning is not None:
+        on = day_at(max(warning, batch.now), case.subscription.zone)
+        return Saying("warned", {"number": current.warned + 1, "on": on})
+    if may_be_warned(case, current):
+        return Saying("warning_out")
+    listed = erasures.listed_on(connection, batch.product.id, sid)
+    if listed is not None:
+        number, approved = listed
+        return Saying("agreed" if approved else "on_manifest", {"manifest": number})
+    if not _has_come(case, batch.now):
         return Saying("erased", {"on": current.erase_on})
-    return Saying("waits")
+    return Saying("to_be_listed")
+
+
+def _has_come(case: Case, now: datetime) -> bool:
+    """Say whether the day of erasure has come."""
+    on = case.round.erase_on if case.round else None
+    return on is not None and on <= day_at(now, case.subscription.zone)
+
+
+def _next_while_erased(connection: Connection, case: Case, current: Round) -> Saying:
+    """Say how far an erasure has come that was begun."""
+    if current.erasing is None:
+        return Saying("gone")
+    if current.erasing is not Erasing.TELLING:
+        return Saying(f"erasing_{current.erasing}")
+    owing = [each.target for each in _receipts(connection, case) if each.state != receipts.GIVEN]
+    if not owing:
+        return Saying("erasing_answered")
+    return Saying("erasing_telling", {"systems": ", ".join(owing)})
+
+
+def _receipts(connection: Connection, case: Case) -> list[receipts.Entry]:
+    erasure = erasures.open_of(connection, case.subscription.id)
+    return receipts.of_erasures(connection, [erasure]) if erasure else []
 
 
 def _own_erasure(case: Case, current: Round, asked_at: datetime) -> Saying:
@@ -221,6 +305,8 @@ def _blocks(connection: Connection, product: Product, case: Case, now: datetime)
         Saying("brake", {"cause": each.cause, "why": each.why})
         for each in products.brakes(connection, product.id)
     ]
+    if case.round is not None and over(case.round):
+        return found + _stuck(connection, case, case.round)
     if product.policy is None:
         return [*found, Saying("no_policy"), *_held(connection, product, case)]
     found += _silent(case, product, now) + _halted(connection, product, case)
@@ -228,6 +314,7 @@ def _blocks(connection: Connection, product: Product, case: Case, now: datetime)
     if case.reach is not Reach.OK:
         found.append(Saying("reach", {"reach": case.reach}))
     found += _unconfirmed(connection, product, case, now)
+    found += _not_erased(connection, product, case, now)
     return found + _impossible(case, product) + _unheard(case, product, now)
 
 
@@ -271,6 +358,27 @@ def _held(connection: Connection, product: Product, case: Case) -> list[Saying]:
         return []
     on = holds.on(connection, product.id, case.subscription.id)
     return [Saying("hold", {"ground": each.reason, "on": each.review_on}) for each in on]
+
+
+def _stuck(connection: Connection, case: Case, current: Round) -> list[Saying]:
+    """Say what an erasure that was begun waits for a person for."""
+    if current.erasing is Erasing.ENDING:
+        return [Saying("end_parked")] if current.act_state is ActState.PARKED else []
+    stopped = [each for each in _receipts(connection, case) if each.state == receipts.PARKED]
+    return [Saying("receipt_parked", {"system": each.target}) for each in stopped]
+
+
+def _not_erased(
+    connection: Connection, product: Product, case: Case, now: datetime
+) -> list[Saying]:
+    """Say why somebody whose day of erasure has come is not erased, where nothing else says it."""
+    if not _has_come(case, now) or (case.round is not None and case.round.erase_at is not None):
+        return []
+    why, sid = barred(case, now), case.subscription.id
+    if why is not None:
+        return [Saying(why)] if why in SAID_OF_BARRED else []
+    refused = manifests.refused_since(connection, product.id, [sid], now - LEFT_ALONE)
+    return [Saying("refused")] if refused else []
 
 
 def _unconfirmed(

@@ -94,6 +94,8 @@ class Look:
     found who looked at this round; None while one is still to look (`round.review_at`).
     `request`: the person's own wish to be erased that is open, or the last that was settled in
     this round. `keeps`: the policy names something that is to be kept all the same.
+    `warned_last`: no further warning follows those that were handed over. `erasing_since`: when
+    the erasure of this round began that is under way, and `erasing_cause` what it began by.
     """
 
     now: datetime
@@ -117,6 +119,9 @@ class Look:
     found: Finding | None = None
     request: Request | None = None
     keeps: bool = False
+    warned_last: bool = False
+    erasing_since: datetime | None = None
+    erasing_cause: str | None = None
 
 
 def look(connection: Connection, subscription: int, number: int, now: datetime) -> Look | None:
@@ -165,6 +170,9 @@ def _look(row: Row[Any], case: Case, current: Round, policy: Policy, now: dateti
         found=_found(row, current),
         request=_request(row, current),
         keeps=bool(policy.keep_categories),
+        warned_last=bool(current.warnings) and current.warnings >= len(policy.erasure_warnings),
+        erasing_since=row.erasing_since,
+        erasing_cause=row.erasing_cause,
     )
 
 
@@ -240,7 +248,15 @@ def _statement() -> Select[Any]:
         .limit(1)
         .lateral()
     )
+    begun = tables.erasure
+    under_way = (
+        select(begun.c.begun_at.label("erasing_since"), begun.c.cause.label("erasing_cause"))
+        .where(begun.c.subscription_id == one.c.id, begun.c.round == bindparam("number"))
+        .where(begun.c.ended_at.is_(None))
+        .lateral()
+    )
     columns: list[Any] = [
+        *under_way.c,
         finding.c.finding,
         finding.c.reviewed_at,
         *request.c,
@@ -277,6 +293,7 @@ def _statement() -> Select[Any]:
         )
         .outerjoin(finding, true())
         .outerjoin(request, true())
+        .outerjoin(under_way, true())
         .where(one.c.id == bindparam("subscription"))
     )
 

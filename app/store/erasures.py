@@ -105,6 +105,23 @@ def listed_already(connection: Connection, product_id: int, ids: Sequence[int]) 
     return {row[0] for row in run.fetchall()}
 
 
+def listed_on(
+    connection: Connection, product_id: int, subscription_id: int
+) -> tuple[int, bool] | None:
+    """Give the open manifest that somebody waits on, and whether it is approved; None for none."""
+    run = cursor(connection)
+    run.execute(
+        """select m.number, m.state = 'approved' from manifest_entry e
+           join manifest m on m.product_id = e.product_id and m.number = e.number
+           where e.subscription_id = %s and e.product_id = %s and e.state = 'waiting'
+             and m.state in ('making', 'waiting', 'approved')
+           order by m.number desc limit 1""",
+        (subscription_id, product_id),
+    )
+    row = run.fetchone()
+    return (row[0], row[1]) if row else None
+
+
 def people(connection: Connection, product_id: int, most: int) -> int:
     """Count a product's subscriptions, paid or stopped, up to so many."""
     run = cursor(connection)
@@ -343,6 +360,17 @@ def to_go_on(  # noqa: PLR0913 - whose, when and how many
         (product_id, now, braked, list(but), limit),
     )
     return [Open(*row) for row in run.fetchall()]
+
+
+def open_of(connection: Connection, subscription_id: int) -> str | None:
+    """Give the erasure of somebody that is under way; None where none is."""
+    run = cursor(connection)
+    run.execute(
+        "select id from erasure where subscription_id = %s and ended_at is null",
+        (subscription_id,),
+    )
+    row = run.fetchone()
+    return str(row[0]) if row else None
 
 
 def answered(connection: Connection, ids: Sequence[str], now: datetime) -> None:

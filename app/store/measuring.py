@@ -138,6 +138,36 @@ def erasures(connection: Connection, until: date) -> Rows:
     )
 
 
+def erasing(connection: Connection) -> Rows:
+    """Count the erasures under way: (product, cause, many)."""
+    return _rows(
+        connection,
+        """select p.key, c.cause, count(e.id)
+           from product p cross join (values ('schedule'), ('request')) as c(cause)
+           left join erasure e on e.product_id = p.id and e.cause = c.cause and e.ended_at is null
+           group by 1, 2""",
+    )
+
+
+def own_requests(connection: Connection) -> Rows:
+    """Give since when the oldest request to be erased is open: (product, asked_at or None)."""
+    return _rows(
+        connection,
+        """select p.key, min(v.asked_at) from product p
+           left join review v on v.product_id = p.id and v.state = 'open' and v.reason = 'erase'
+           group by 1""",
+    )
+
+
+def parked_receipts(connection: Connection) -> Rows:
+    """Count the receipts that wait for a person: (product, many)."""
+    return _rows(
+        connection,
+        """select p.key, count(r.erasure_id) from product p
+           left join receipt r on r.product_id = p.id and r.state = 'parked' group by 1""",
+    )
+
+
 def findings(connection: Connection) -> Rows:
     """Count subscriptions that cannot be explained: (product, what is wrong, many)."""
     return _rows(

@@ -301,6 +301,14 @@ def runs(connection: Session) -> Sequence[Run]:
         ).fetchall()
 
 
+def job_seen(connection: Connection, job: str) -> datetime | None:
+    """Give when a job last ended for any product, on the wall clock; None where it never did."""
+    run = cursor(connection)
+    run.execute("select max(finished_at) from job_run where job = %s", (job,))
+    row = run.fetchone()
+    return row[0] if row else None
+
+
 def product_key(connection: Connection, product_id: int) -> str | None:
     """Give the key of a product that a message names; None where there is none."""
     run = cursor(connection)

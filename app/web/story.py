@@ -19,11 +19,13 @@ from app.lifecycle.case import (
     TEN_SECONDS,
     Act,
     ActState,
+    Erasing,
     Erasure,
     Outcome,
     Stage,
     Word,
 )
+from app.lifecycle.erasing import CANNOT_BE_MAILED
 from app.lifecycle.erasures import OWN_REST, canceling
 from app.web.words import Speaker
 from app.world.mail import say
@@ -65,7 +67,7 @@ class Page:
     `choice` are the answers of equal weight; `wait` asks to let ten seconds pass before them;
     `facts` are pairs of a name and a value; `reminders` offers to stop them. `looked_at` says what
     came of the wish that a person looks, and `review` offers it; `erasure` says what came of the
-    person's own request to erase.
+    person's own request to erase. `data` leads to what is held.
     """
 
     title: str
@@ -80,6 +82,7 @@ class Page:
     looked_at: Block | None = None
     review: bool = False
     erasure: Block | None = None
+    data: bool = True
 
 
 UNDO = Button("undo", "button.undo")
@@ -119,6 +122,8 @@ def _told(look: Look) -> Page:
             return _suspended(look)
         case Stage.CANCELED:
             return _canceled(look)
+        case Stage.ERASING:
+            return _under_way(look)
         case _:
             return Page(f"title.{current.stage}", (f"lead.{current.stage}",))
 
@@ -198,6 +203,25 @@ def _stands(look: Look) -> str:
         return "suspended"
     paid = look.round.paid_until
     return "ended" if paid is not None and paid <= look.now else "canceled"
+
+
+def _under_way(look: Look) -> Page:
+    """Say that data is being erased, and how far that has come: there is nothing to press."""
+    cause = "request" if look.erasing_cause == "request" else "schedule"
+    step = look.round.erasing or Erasing.WIPING
+    more = ("lead.erasing_mail",) if _told_at_the_end(look) else ()
+    return Page(
+        "title.erasing",
+        (f"lead.erasing_{cause}", "lead.erasing", *more),
+        steps=(StepTold("next", f"step.erasing_{step}"),),
+        data=False,
+    )
+
+
+def _told_at_the_end(look: Look) -> bool:
+    """Say whether one more notice is to go out: after that their address goes too."""
+    mailed = look.case.reach not in CANNOT_BE_MAILED
+    return mailed and look.round.erasing is not Erasing.WIPING
 
 
 # --- before a person -------------------------------------------------------------------------
@@ -580,7 +604,18 @@ def _charge(look: Look) -> str:
 def _data_scheduled(look: Look) -> Block:
     if look.round.erase_on is None:
         return DATA_STAYS
-    return Block("heading.data", ("text.data_scheduled", "text.data_keep"), (KEEP_DATA,))
+    return Block("heading.data", (f"text.{_announced(look)}", "text.data_keep"), (KEEP_DATA,))
+
+
+def _announced(look: Look) -> str:
+    """Say what was announced so far of the day of erasure; a hold on somebody is not told."""
+    current = look.round
+    if not current.warnings or current.erase_on is None:
+        return "data_scheduled"
+    if not look.warned_last:
+        return "data_warned_more"
+    stands = current.act is None and not look.case.held and not current.before_a_person
+    return "data_due" if stands and current.erase_on <= _day(look, look.now) else "data_warned"
 
 
 # --- facts in words ------------------------------------------------------------------------
@@ -598,6 +633,7 @@ def speaker(look: Look, tongue: Tongue) -> Speaker:
         "erase_at": current.erase_at,
         "erase_begins": current.erase_at and current.erase_at + OWN_REST,
         "made_at": look.now,
+        "erasing_since": look.erasing_since,
         "erase_found_at": look.request and look.request.done_at,
         "found_at": look.found and look.found.at,
         "undo_until": current.closed_at and current.closed_at + TEN_MINUTES,
@@ -608,6 +644,7 @@ def speaker(look: Look, tongue: Tongue) -> Speaker:
         "next_charge": look.next_charge and _day(look, look.next_charge),
         "paid_until": current.paid_until and _day(look, current.paid_until),
         "erase_on": current.erase_on,
+        "warned_on": current.warned_on,
         "erase_due": look.request and look.request.due_on,
         "erase_if_silent": look.erase_if_silent,
         "erase_if_canceled": look.erase_if_canceled,

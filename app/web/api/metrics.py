@@ -111,6 +111,12 @@ class Stock(Collector):
             self._erasures,
         )
         yield Figure(
+            "reconfirm_erasure_request_oldest_age_seconds",
+            "How long the oldest request to be erased has been open.",
+            ("product",),
+            self._requests,
+        )
+        yield Figure(
             "reconfirm_holds_to_review",
             "Holds whose day of review has come.",
             ("product",),
@@ -169,6 +175,11 @@ class Stock(Collector):
         soon = (self.clock.now() + A_WEEK).date()
         for product, _, due in measuring.erasures(connection, soon):
             yield (product,), due
+
+    def _requests(self, connection: Connection) -> Iterator[Sample]:
+        now = self.clock.now()
+        for product, asked_at in measuring.own_requests(connection):
+            yield (product,), max(0.0, _age(now, asked_at)) if asked_at else 0.0
 
     def _holds(self, connection: Connection) -> Iterator[Sample]:
         today = self.clock.now().date()
@@ -271,9 +282,21 @@ _COUNTS = (
     ),
     Figure(
         "reconfirm_erasures_open",
-        "Requests to erase that wait for a person.",
+        "Requests of people to be erased that are open.",
         ("product",),
         _erasures,
+    ),
+    Figure(
+        "reconfirm_erasures_under_way",
+        "Erasures that were begun and are not over, by what they began by.",
+        ("product", "cause"),
+        _counted(measuring.erasing),
+    ),
+    Figure(
+        "reconfirm_receipts_parked",
+        "Receipts of systems told to erase that wait for a person.",
+        ("product",),
+        _counted(measuring.parked_receipts),
     ),
     Figure(
         "reconfirm_disputes_too_late",

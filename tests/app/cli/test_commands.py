@@ -40,6 +40,9 @@ def test_a_dry_run_names_who_and_why_and_changes_nothing(
     (found,) = running.json("sweep", "tv", "--dry-run")["products"]
     assert found["people"] == [{"subscription": "ada", "would_be": "asked", "why": "never_used"}]
     assert (rows_of("reconfirmation"), rows_of("outbox")) == (0, 0)
+    assert found["erased"] == {"people": [], "left_out": {}, "stopped": None}
+    assert "would be on a manifest: 0" in running("sweep", "tv", "--dry-run").stdout
+    assert "erased" not in running.json("sweep", "tv")["products"][0]
 
 
 def test_without_a_policy_nobody_is_asked_and_the_sweep_says_so(tv: Shell) -> None:

@@ -1,8 +1,23 @@
 """What the doctor finds of a policy that waits for a person."""
 
 import json
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
+
+from app.cli.checkup import _eraser, _erasures, _receipts
+from app.errors import Refused
+from app.links import Links
+from app.store import running as noted
+from app.store.database import Database
+from app.store.running import ERASING, Run
+from app.world.outcome import No
 from tests.app.cli.conftest import HEADER, Shell, line
+from tests.graveyard import SOON, Graveyard
+from tests.probe import rows
+from tests.world import MovableClock, Town
 
 METERED = {"on_no_answer": "suspend", "never_used_after": "P1Y"}
 
@@ -53,3 +68,73 @@ def test_a_version_that_could_not_be_put_in_force_at_its_time(running: Shell) ->
     assert "reconfirm policy activate tv 2, or withdraw it" in says
     running("policy", "withdraw", "tv", "2")
     assert "policy of tv" not in findings(running)
+
+
+# --- erasing -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def yard(database: Database, clock: MovableClock, links: Links) -> Graveyard:
+    return Graveyard(Town.founded(database, clock, links, policy_json=SOON))
+
+
+def looked_at(yard: Graveyard, clock: str = "system") -> Any:
+    """Give what the doctor looks at, as the parts of an installation."""
+    settings = SimpleNamespace(clock=clock)
+    return SimpleNamespace(database=yard.town.database, clock=yard.clock, settings=settings)
+
+
+def was_there(yard: Graveyard, before: timedelta) -> None:
+    at = yard.clock.wall() - before
+    run = Run(yard.town.product.id, ERASING, at, at, at, 0, 0, idle=True)
+    with yard.town.database.transaction() as connection:
+        noted.note_run(connection, run)
+
+
+def test_an_eraser_that_is_away_while_somebody_is_due_alarms(yard: Graveyard) -> None:
+    assert _eraser(looked_at(yard)) == "none has been needed yet"
+    yard.come_due("ada")
+    with pytest.raises(Refused, match="never seen, and erasures are due"):
+        _eraser(looked_at(yard))
+    assert "workers erase" in _eraser(looked_at(yard, "test"))
+    was_there(yard, timedelta(minutes=59))
+    assert _eraser(looked_at(yard)).startswith("last seen")
+    was_there(yard, timedelta(minutes=61))
+    with pytest.raises(Refused, match=r"last seen .* and erasures are due"):
+        _eraser(looked_at(yard))
+
+
+def test_an_eraser_that_is_away_while_nobody_is_due_does_not(yard: Graveyard) -> None:
+    was_there(yard, timedelta(days=9))
+    assert _eraser(looked_at(yard)).startswith("last seen")
+
+
+def test_a_receipt_that_stopped_is_counted(yard: Graveyard) -> None:
+    assert _receipts(looked_at(yard)) == "none has stopped"
+    yard.holds_data("crm").answers = [No("unknown")]
+    yard.come_due("ada")
+    yard.agree(yard.list_them())
+    yard.works()
+    with pytest.raises(Refused, match="1 have stopped"):
+        _receipts(looked_at(yard))
+
+
+def test_a_request_of_their_own_that_is_late_says_that_the_law_is_broken(yard: Graveyard) -> None:
+    yard.stop("ada")
+    sid, now = yard.town.id_of("ada"), yard.clock.now()
+    rows(
+        yard.town.database,
+        """insert into review (product_id, subscription_id, round, reason, state, asked_at, due_on)
+           values (:p, :s, 1, 'erase', 'open', :at, :due)""",
+        p=yard.town.product.id,
+        s=sid,
+        at=now,
+        due=(now + timedelta(days=30)).date(),
+    )
+    assert _erasures(looked_at(yard)).startswith("1 asked to be erased")
+    yard.clock.advance(timedelta(days=30))
+    with pytest.raises(Refused, match=r"to be done by [0-9-]+\.?$"):
+        _erasures(looked_at(yard))
+    yard.clock.advance(timedelta(days=1))
+    with pytest.raises(Refused, match="that day is past"):
+        _erasures(looked_at(yard))

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from app.engine import erasing as erasing_engine
 from app.engine import wiping
+from app.engine.collecting import foresee
 from app.engine.effects import Effects, Result
 from app.engine.holds import Wanted
 from app.engine.holds import add as add_hold
@@ -692,3 +693,46 @@ def test_an_erasure_stopped_under_a_brake_is_in_nobodys_way(yard: Graveyard) -> 
     wishes_to_be_erased(yard, "ada")
     yard.works()
     assert (stage_of(yard.town, ada), stage_of(yard.town, bob)) == ("erased", "erasing")
+
+
+# --- whom a manifest would list ----------------------------------------------------------------
+
+
+def test_whom_a_manifest_would_list_is_whom_it_lists(yard: Graveyard) -> None:
+    yard.come_due("ada", "bob", "cid")
+    town = yard.town
+    ada, bob, cid = (town.id_of(name) for name in ("ada", "bob", "cid"))
+    is_held(town)
+    before = rows(town.database, "select count(*) from history")
+
+    seen = foresee(town.database, "tv", town.clock.now(), batch=2)
+
+    assert (seen.people, seen.barred, seen.stopped) == ([bob, cid], {"hold": 1}, None)
+    assert rows(town.database, "select count(*) from manifest") == [(0,)]
+    assert rows(town.database, "select count(*) from history") == before
+    number = yard.list_them()
+    assert sorted(yard.listed(number)) == seen.people
+    after = foresee(town.database, "tv", town.clock.now())
+    assert (after.people, after.barred) == ([], {"hold": 1, "listed": 2})
+    assert after.stopped == "made_today"
+    assert ada not in seen.people
+
+
+def test_while_a_brake_is_on_nobody_would_be_listed(yard: Graveyard) -> None:
+    yard.come_due("ada")
+    brake(yard.town)
+
+    seen = foresee(yard.town.database, "tv", yard.clock.now())
+
+    assert (seen.people, seen.barred, seen.stopped) == ([], {"brake": 1}, "brake")
+
+
+def test_who_is_beyond_the_cap_of_a_day_waits_for_another(yard: Graveyard) -> None:
+    yard.come_due("ada", "bob")
+    slow = SOON | {"pace": {"ramp": ["100%"], "notices_per_day": 1}}
+    yard.town.put_in_force(slow)
+
+    seen = foresee(yard.town.database, "tv", yard.clock.now())
+
+    assert seen.people == [yard.town.id_of("ada")]
+    assert seen.barred == {"over_cap": 1}

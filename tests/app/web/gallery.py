@@ -3,10 +3,10 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from app.engine import erasures, reviews
+from app.engine import erasures, holds, reviews
 from app.engine.effects import Effects
 from app.lifecycle.case import (
     Amend,
@@ -21,7 +21,9 @@ from app.lifecycle.case import (
     StopReminders,
     Undelivered,
 )
-from tests.probe import rows
+from app.store.holds import Reason
+from tests.graveyard import SOON, Graveyard
+from tests.probe import goes, rows
 from tests.snapshot import Snapshot
 from tests.world import YEAR, Town, row
 
@@ -169,10 +171,54 @@ def billing_says(**changes: object) -> Story:
     return lambda town: town.join(row(NAME, **changes))
 
 
+def is_warned(times: int) -> Story:
+    """Let billing tell that it is paused, and so many warnings be handed over."""
+
+    def warned(town: Town) -> None:
+        town.join(row(NAME, status="paused"))
+        Graveyard(town).warn(NAME, times)
+
+    return warned
+
+
+def comes_due(town: Town) -> None:
+    current = town.case(NAME).round
+    assert current is not None
+    assert current.erase_on is not None
+    goes(town, datetime.combine(current.erase_on, time(1), UTC))
+
+
+def is_held(town: Town) -> None:
+    holds.add(
+        town.database,
+        town.clock,
+        town.key,
+        holds.Wanted(town.id_of(NAME), Reason.LEGAL),
+        "cli:test",
+    )
+
+
+def is_agreed_to(town: Town) -> None:
+    yard = Graveyard(town)
+    yard.agree(yard.list_them())
+
+
+def is_begun(town: Town) -> None:
+    """Let the eraser begin, and nobody be told yet."""
+    Graveyard(town).erasing().eraser.once(town.key)
+
+
+def parts(town: Town) -> None:
+    """Let everybody be told and answer, so that the last notice is about to go out."""
+    town.worker().until_idle()
+    is_begun(town)
+
+
 a_month_later = after(passes(32 * DAY), hears)
 window_over = after(a_month_later, sweeps)
 suspended = after(a_month_later, settles)
 canceled = after(says("cancel"), passes(11 * MINUTE), settles)
+due = after(suspended, is_warned(2), comes_due)
 resumed = after(suspended, says("resume"), passes(MINUTE), settles)
 
 STATES: Mapping[str, State] = {
@@ -296,6 +342,15 @@ STATES: Mapping[str, State] = {
             billing_says(status="active", amount=999),
         )
     ),
+    # warned, and being erased
+    "warned_once": State(after(suspended, is_warned(1)), policy=SOON),
+    "warned": State(after(suspended, is_warned(2)), policy=SOON),
+    "warned_and_due": State(due, policy=SOON),
+    "warned_and_held": State(after(due, is_held), policy=SOON),
+    "erasing": State(after(due, is_agreed_to, is_begun), policy=SOON),
+    "erasing_on_request": State(after(suspended, wants_to_be_erased, passes(DAY), is_begun)),
+    "erasing_and_unreachable": State(after(due, is_agreed_to, is_begun, bounces), policy=SOON),
+    "parting": State(after(due, is_agreed_to, is_begun, parts), policy=SOON),
     "erased_by_hand": State(
         after(suspended, wants_to_be_erased, request_ends(Erasure.ERASED_BY_HAND))
     ),

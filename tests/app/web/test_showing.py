@@ -86,6 +86,14 @@ TITLES = {
     "ended_to_be_erased": "Your subscription has ended",
     "erased_and_looked_at": "We have stopped charging you",
     "charged_to_be_erased": "Your subscription is active again",
+    "warned_once": "We have stopped charging you",
+    "warned": "We have stopped charging you",
+    "warned_and_due": "We have stopped charging you",
+    "warned_and_held": "We have stopped charging you",
+    "erasing": "Your data is being erased",
+    "erasing_on_request": "Your data is being erased",
+    "erasing_and_unreachable": "Your data is being erased",
+    "parting": "Your data is being erased",
     "erased_by_hand": "We have stopped charging you",
     "erasure_refused": "We have stopped charging you",
     "hostile_plan": "Do you still want Blue Television?",
@@ -225,6 +233,13 @@ def test_an_ask_states_the_facts_a_decision_needs(town: Town, browser: FlaskClie
         ("canceled_to_be_erased", ["resume", "keep_data"]),
         ("ended_to_be_erased", ["keep_data"]),
         ("charged_to_be_erased", ["cancel", "keep_data"]),
+        ("warned_once", ["resume", "cancel", "keep_data", "erase"]),
+        ("warned", ["resume", "cancel", "keep_data", "erase"]),
+        ("warned_and_due", ["resume", "cancel", "keep_data", "erase"]),
+        ("warned_and_held", ["resume", "cancel", "keep_data", "erase"]),
+        ("erasing", []),
+        ("erasing_on_request", []),
+        ("parting", []),
         ("erased_by_hand", ["resume", "cancel"]),
         ("erasure_refused", ["resume", "cancel", "keep_data", "erase"]),
         ("kept", ["undo"]),
@@ -277,12 +292,44 @@ def test_what_is_offered_is_what_may_still_be_done(
         ("asked_or_canceled", "we cancel your subscription"),
         ("asked_or_nothing", "If you do not answer, nothing changes."),
         ("asked_without_erasure", "nothing is scheduled to be erased"),
+        ("warned_once", "and write again before."),
+        ("warned", "Your data is kept until at least"),
+        ("warned", "and do not write again before."),
+        ("warned_and_due", "It may be erased any day now"),
+        ("warned_and_held", "and do not write again before."),
+        ("erasing", "as we had written to you. Nothing can be taken back any more"),
+        ("erasing", "You get one more message from us about it."),
+        ("erasing", "Our billing system ends your subscription for good."),
+        ("erasing_on_request", "as you had asked us to. Nothing can be taken back any more"),
+        ("parting", "Our last message to you goes out."),
     ],
 )
 def test_a_page_says_honestly_how_far_things_have_come(
     town: Town, browser: FlaskClient, name: str, sentence: str
 ) -> None:
     assert sentence in words_of(browser.get(f"/a/{STATES[name].reach(town)}").text)
+
+
+def test_who_cannot_be_mailed_is_promised_no_last_message(town: Town, browser: FlaskClient) -> None:
+    words = words_of(browser.get(f"/a/{STATES['erasing_and_unreachable'].reach(town)}").text)
+
+    assert "Nothing can be taken back any more" in words
+    assert "one more message" not in words
+
+
+@pytest.mark.parametrize(("name", "offered"), [("warned", True), ("erasing", False)])
+def test_while_data_is_erased_no_page_of_it_is_offered(
+    town: Town, browser: FlaskClient, name: str, *, offered: bool
+) -> None:
+    token = STATES[name].reach(town)
+    assert (f"/a/{token}/data" in browser.get(f"/a/{token}").text) == offered
+
+
+def test_a_hold_on_somebody_is_not_told(town: Town, browser: FlaskClient) -> None:
+    words = words_of(browser.get(f"/a/{STATES['warned_and_held'].reach(town)}").text)
+
+    assert "any day now" not in words
+    assert "hold" not in words.replace("See what we hold", "").replace("what we hold about you", "")
 
 
 def test_what_billing_has_not_confirmed_is_never_called_done(

@@ -50,10 +50,12 @@ DAYS = {
     "next_charge",
     "paid_until",
     "started_on",
+    "warned_on",
 }
 MOMENTS = {
     "erased_at",
     "erasing_at",
+    "erasing_since",
     "act_at",
     "closed_at",
     "decided_at",

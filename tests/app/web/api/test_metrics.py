@@ -184,3 +184,30 @@ def test_a_figure_that_cannot_be_read_takes_no_other_along(
     found = figures(client)
     assert found["reconfirm_scrape_failed", frozenset({"reconfirm_feed_age_seconds"})] == 1
     assert found["reconfirm_brakes_on", frozenset({"tv"})] == 0
+
+
+def test_erasures_are_counted_by_what_they_began_by(town: Town, client: FlaskClient) -> None:
+    asked_at = town.clock.now()
+    town.join(row("ada"))
+    suspended(town, "ada")
+    erased = {"product_id": town.product.id, "s": town.id_of("ada")}
+    with town.database.transaction() as connection:
+        connection.exec_driver_sql("set local role reconfirm_eraser")
+        connection.exec_driver_sql(
+            """insert into erasure (id, product_id, subscription_id, round, cause, begun_at,
+                 begun_by)
+               values ('era_1', %(product_id)s, %(s)s, 1, 'request', now(), 'eraser')""",
+            erased,
+        )
+        connection.exec_driver_sql(
+            """insert into review (product_id, subscription_id, round, reason, state, asked_at,
+                 due_on)
+               values (%(product_id)s, %(s)s, 1, 'erase', 'open', %(at)s, '2030-01-01')""",
+            erased | {"at": asked_at},
+        )
+    found = figures(client)
+    assert found["reconfirm_erasures_under_way", frozenset({"tv", "request"})] == 1
+    assert found["reconfirm_erasures_under_way", frozenset({"tv", "schedule"})] == 0
+    assert found["reconfirm_receipts_parked", frozenset({"tv"})] == 0
+    oldest = found["reconfirm_erasure_request_oldest_age_seconds", frozenset({"tv"})]
+    assert oldest == (town.clock.now() - asked_at).total_seconds()

@@ -2,17 +2,20 @@
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from inspect import getsource
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from app import guards
+from app.engine.erasing import CHANGED
 from app.engine.explain import AHEAD, BLOCKS, Saying, explain
 from app.guards import brake
 from app.guards.brake import BILLING_CANNOT, STALE_FEED
 from app.guards.seen import NEWLY_DUE, RATES
-from app.lifecycle.case import Act, AskReview, Concern, Reach
+from app.lifecycle.case import Act, AskReview, Concern, Reach, Verdict
+from app.lifecycle.erasing import barred
 from app.store import products
 from app.store.products import Brake
 from app.web.console.sayings import PAUSED, ahead, blocked, stopped
@@ -34,6 +37,11 @@ FACTS: dict[str, Any] = {
     "reach": Reach.BOUNCED,
     "deed": Act.SUSPEND,
     "billing": "stripe",
+    "ground": "legal",
+    "number": 2,
+    "manifest": 12,
+    "systems": "crm, wiki",
+    "system": "crm",
 }
 WHYS = {
     STALE_FEED: "usage_feed_silent",
@@ -81,6 +89,51 @@ def test_every_code_has_a_sentence_in_every_language() -> None:
     wanted |= {f"reach.{each}" for each in Reach}
     for language in languages():
         assert wanted - set(sentences(language)) == set(), language
+
+
+MANIFEST_LINES = (
+    "made",
+    "empty",
+    "approved",
+    "refused",
+    "expired",
+    "done",
+    "tampered",
+    "disagreed",
+)
+ERASING_LINES = (
+    "erasure_warning_queued",
+    "notice.erasure_warning_handed_over",
+    "notice.erased_handed_over",
+    "notice.apology_handed_over",
+    "erasing",
+    "ended",
+    "end_parked",
+    "receipts_complete",
+    "erased",
+    "erased_not_sent",
+    "erasure_stopped",
+    "apology_queued",
+)
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_every_line_of_history_about_erasing_has_words(language: str) -> None:
+    wanted = {f"story.{each}" for each in ERASING_LINES}
+    for each in MANIFEST_LINES:
+        wanted |= {f"story.manifest_{each}", f"manifest_line.manifest_{each}"}
+    assert wanted - set(sentences(language)) == set()
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_every_reason_to_pass_somebody_over_has_words(language: str) -> None:
+    codes = set(re.findall(r'return "(\w+)"', getsource(barred)))
+    codes |= set(re.findall(r'"(not_heard)"', getsource(barred))) | {CHANGED}
+    codes |= {f"rules_{each}" for each in Verdict}
+    codes |= {f"warning_{number}" for number in range(1, 6)} | {"manifest", "own_request"}
+    codes |= {"billing_acknowledged_end", "every_target_answered", "every_step_done"}
+    assert len(codes) > 20
+    assert {f"why.{each}" for each in codes} - set(sentences(language)) == set()
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
