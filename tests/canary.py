@@ -1,6 +1,7 @@
 """Somebody with a name that stands nowhere else, who lives through everything, and its traces."""
 
 import json
+import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -83,8 +84,11 @@ def told(town: Town, message_id: str, body: dict[str, Any] | bytes) -> str:
     return inbox.receive(town.key, headers, raw).result
 
 
-def lived(nest: Nest) -> int:
-    """Let the canary, and its neighbours, live through all that there is; give its number."""
+def lived(nest: Nest, *, bounced: bool = True) -> int:
+    """Let the canary, and its neighbours, live through all that there is; give its number.
+
+    Not `bounced`, all mail is still delivered, without which time alone leads to no erasure.
+    """
     town = nest.town
     with town.database.transaction() as connection:
         number = products.row_of(connection, town.key).id
@@ -103,6 +107,8 @@ def lived(nest: Nest) -> int:
     sid = town.id_of(NAME)
     for each in (_canary(), *LIKE):
         _odds_and_ends(nest, each["name"], number)
+    if bounced:
+        _bounce(town)
     return sid
 
 
@@ -145,12 +151,10 @@ def _silence(nest: Nest) -> None:
 
 
 def _odds_and_ends(nest: Nest, name: str, number: int) -> None:
-    """Let happen what happens to few: a bounce, a wrong charge, a dispute, a wish to be erased."""
+    """Let happen what happens to few: a wrong charge, a dispute, a wish to be erased."""
     town, sid, now = nest.town, nest.town.id_of(name), nest.town.clock.now()
     asking.ask_link(town.database, town.clock, town.key, sid, 1)
     nest.deliver()
-    telling = Telling(Reach.BOUNCED, subscription=name)
-    Returns(town.database, town.clock, town.links).take(town.key, [telling], ACTOR)
     own = name == NAME
     with town.database.transaction() as connection:
         looks.want(connection, number, [name], (), now)
@@ -174,6 +178,11 @@ def _odds_and_ends(nest: Nest, name: str, number: int) -> None:
             at=now,
             name=name,
         )
+
+
+def _bounce(town: Town) -> None:
+    told = [Telling(Reach.BOUNCED, subscription=each["name"]) for each in (_canary(), *LIKE)]
+    Returns(town.database, town.clock, town.links).take(town.key, told, ACTOR)
 
 
 def _hold(connection: Connection, number: int, sid: int, source: str, now: datetime) -> None:
@@ -258,6 +267,16 @@ def every_value(connection: Connection) -> Iterator[tuple[str, Any]]:
 
 def _all(connection: Connection, name: str) -> Sequence[Sequence[Any]]:
     return connection.execute(text(f'select * from "{name}"')).all()  # noqa: S608 - a name of ours
+
+
+def dumped(town: Town) -> str:
+    """Give the database as its own tool writes it, what is bytes decoded."""
+    ((server,),) = rows(town.database, "select pg_backend_pid()")
+    pg_dump = Path(f"/proc/{server}/exe").resolve().parent / "pg_dump"
+    done = subprocess.run(  # noqa: S603 - our own tool
+        [pg_dump, "--inserts", town.database.url], capture_output=True, check=True
+    )
+    return done.stdout.decode()
 
 
 def traces(values: Iterator[tuple[str, Any]]) -> list[tuple[str, str]]:

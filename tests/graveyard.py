@@ -3,14 +3,17 @@
 What the systems were told and what they answered is kept here, by the fakes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
 
 from sqlalchemy import text
 
 from app.engine.collecting import Collector
-from app.engine.erasing import Eraser
+from app.engine.erasing import Eraser, no_mailbox
+from app.engine.mailbox import clear_mailbox
 from app.manifests import Manifests
 from app.store import products, targets
 from app.store.targets import Target as Registered
@@ -58,6 +61,10 @@ class Graveyard:
 
     town: Town
     systems: dict[str, System] = field(default_factory=dict)
+    ledger: Path | None = None
+    """Where the ledger is exported to, if it is."""
+    mailbox: Path | None = None
+    """The Maildir that mails of erased people are deleted from, if there is one."""
 
     @property
     def clock(self) -> MovableClock:
@@ -88,11 +95,14 @@ class Graveyard:
         def connect(_: str, registered: Registered) -> Target:
             return self.systems[registered.key]
 
+        clear: Callable[[], object] = no_mailbox
+        if self.mailbox is not None:
+            clear = partial(clear_mailbox, town.database, town.links, self.mailbox)
         return Erasing(
             town.database,
             town.clock,
             Collector(town.database, town.clock),
-            Eraser(town.database, town.clock, town.links, KEYS),
+            Eraser(town.database, town.clock, town.links, KEYS, self.ledger, clear),
             Teller(town.database, town.clock, town.links, connect),
         )
 

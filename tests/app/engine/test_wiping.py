@@ -1,6 +1,5 @@
 """After erasure nothing gives the data back: somebody with a rare name is wiped and looked for."""
 
-import subprocess
 from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
@@ -88,19 +87,9 @@ def test_nothing_of_somebody_who_was_wiped_is_found_anywhere(
 def test_nothing_of_somebody_who_was_wiped_is_in_a_dump(nest: Nest) -> None:
     town = nest.town
     sid = lived(nest)
-    assert traces(iter([("dump", dumped(town))])) != []
+    assert traces(iter([("dump", canary.dumped(town))])) != []
     wiped(town, sid)
-    assert traces(iter([("dump", dumped(town))])) == []
-
-
-def dumped(town: Town) -> str:
-    """Give the database as its own tool writes it, what is bytes decoded."""
-    ((server,),) = rows(town.database, "select pg_backend_pid()")
-    pg_dump = Path(f"/proc/{server}/exe").resolve().parent / "pg_dump"
-    done = subprocess.run(  # noqa: S603 - our own tool
-        [pg_dump, "--inserts", town.database.url], capture_output=True, check=True
-    )
-    return done.stdout.decode()
+    assert traces(iter([("dump", canary.dumped(town))])) == []
 
 
 def _where(connection: Connection) -> list[str]:
