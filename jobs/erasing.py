@@ -114,10 +114,12 @@ class Erasing:
             SAY.error("not_noted", product=key, exc_info=error)
 
     def _expire(self) -> None:
-        """Delete from the archive what was kept long enough."""
+        """Forget what was kept long enough, and what the planner may remember of who was erased."""
         try:
             with self.database.transaction() as connection:
                 gone = wiping.expire_archive(connection, self.clock.now().astimezone(UTC).date())
+                wiping.blank_settled(connection)
+                wiping.forget_samples(connection)
         except Exception as error:  # noqa: BLE001 - tried again in an hour
             SAY.error("archive_not_expired", exc_info=error)
             return

@@ -192,6 +192,10 @@ def _hold(connection: Connection, number: int, sid: int, source: str, now: datet
            values (%s, %s, 'dispute', %s, 'billing:standard', %s, %s, %s, 'billing:standard')""",
         (number, sid, source, now, now.date(), now),
     )
+    cursor(connection).execute(
+        """insert into dispute (product_id, source, told_at, ended_at) values (%s, %s, %s, %s)""",
+        (number, source, now, now),
+    )
 
 
 def _letters(connection: Connection, number: int, sid: int, now: datetime) -> None:

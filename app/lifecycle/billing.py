@@ -273,7 +273,8 @@ def _canceled_round(case: Case, last: Round | None, policy: Policy, now: datetim
         decided_by="billing",
         decided_at=now,
         review_at=last.review_at if last else None,
-        erase_at=last.erase_at if last else None,
+        # What they asked for before they were charged again rests once more.
+        erase_at=now if last and last.erase_at else None,
     )
 
 

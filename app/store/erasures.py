@@ -373,6 +373,18 @@ def open_of(connection: Connection, subscription_id: int) -> str | None:
     return str(row[0]) if row else None
 
 
+def nothing_in_hand(connection: Connection, subscription_id: int) -> bool:
+    """Say whether no effect about somebody is being carried out."""
+    run = cursor(connection)
+    run.execute(
+        """select not exists (select 1 from outbox
+             where subscription_id = %s and state = 'claimed')""",
+        (subscription_id,),
+    )
+    row = run.fetchone()
+    return bool(row and row[0])
+
+
 def answered(connection: Connection, ids: Sequence[str], now: datetime) -> None:
     """Note that every target of these has answered."""
     cursor(connection).execute(

@@ -46,7 +46,11 @@ def _nobody(table: str, columns: str, why: str) -> Decision:
 
 
 OF_THE_PERSON = (
-    _deleted("contact", "subscription_id email locale timezone reach", "names the person"),
+    _deleted(
+        "contact",
+        "subscription_id email locale timezone reach told_email corrected_at",
+        "names the person",
+    ),
     _deleted(
         "evidence",
         "subscription_id round kind version wording facts told handed_over_at bounced_at"
@@ -55,7 +59,7 @@ OF_THE_PERSON = (
     ),
     _deleted(
         "fresh_link",
-        "subscription_id round version asked_at made_at used_at",
+        "subscription_id round version asked_at made_at used_at purpose",
         "what made links of theirs good",
     ),
     _deleted(
@@ -115,19 +119,24 @@ OF_THE_PERSON = (
         " outcome closed_at stated_by asked_at answer_by reminded quiet word word_at reason"
         " doubted_until act act_version act_state act_at decided_by decided_at erase_on"
         " welcomed_at review_at links linked_at erase_at warned warnings warned_from warned_on"
-        " erasing erasing_at",
+        " erasing erasing_at undone_at amended_at",
         "codes and moments of our own doing, by an internal id: the proof that they were warned",
     ),
     _kept(
         "history",
-        "id product_id subscription_id round at what why version actor sealed_no previous_hash"
-        " hash",
+        "id product_id subscription_id round at what why version actor",
         "codes by an internal id, chained: an entry that went would be a gap in the proof",
     ),
     _kept(
         "review",
         "id product_id subscription_id round asked_at reason state done_at done_by outcome due_on",
         "codes by an internal id: the proof that what they asked for was looked at",
+    ),
+    _blanked("dispute", "source about", "ids at billing: of a dispute, and of what it is about"),
+    _kept(
+        "dispute",
+        "id product_id told_at ended_at late_on seen_at seen_by",
+        "moments and an internal id: somebody is to look at what came too late",
     ),
     _blanked("hold", "source", "may be the id of a dispute at billing"),
     _kept(
@@ -197,7 +206,7 @@ OF_ERASING = (
     _kept(
         "erasure",
         "id product_id subscription_id round cause manifest begun_at begun_by answered_at ended_at"
-        " ledger_no certificate",
+        " requested_at stopped ledger_no certificate",
         "the proof of the erasure, by an id of its own",
     ),
     _kept(
@@ -218,8 +227,8 @@ OF_ERASING = (
     ),
     _nobody(
         "manifest",
-        "product_id number day made_by made_at people hash cursor state refused_by refused_at"
-        " approved_at ended_at",
+        "product_id number day made_by made_at people hash cursor cursor_on listed at_most state"
+        " refused_by refused_at approved_at ended_at",
         "a day's list as a whole",
     ),
     _nobody(
@@ -329,8 +338,26 @@ OF_NOBODY = (
     ),
     _nobody(
         "run_undo",
-        "product_id run actor wanted_at wanted withdrawn cursor since_start ended_at",
+        "product_id run actor wanted_at wanted withdrawn cursor since_start ended_at resume"
+        " agreed_by agreed_at apologized resumed spared",
         "counts, and an internal id up to which it has come",
+    ),
+    _nobody(
+        "sealed",
+        "history_id no product_id version hash",
+        "what chains the history: hashes of codes and of internal ids",
+    ),
+    _nobody("seal", "product_id no history_id hash at", "the end of a product's chain"),
+    _nobody("sealing", "one upto next writers at", "how far the history is chained"),
+    _nobody(
+        "ledger",
+        "no erasure_id product cause mark ended_at previous_hash hash",
+        "who stays erased when a backup is restored: a keyed hash",
+    ),
+    _nobody(
+        "installation",
+        "one system database timeline stamped_at restoring_since restoring_from",
+        "which database this is",
     ),
     _nobody(
         "wording",

@@ -112,6 +112,13 @@ STEPS = (
         """update refund set charge = 'erased:' || id
            where subscription_id = %(sid)s and state in ('made', 'declined')""",
     ),
+    # Before the holds forget by which dispute they were set.
+    Step(
+        "dispute",
+        """update dispute set source = 'erased:' || id, about = null
+           where product_id = %(product)s and (about = %(name)s or late_on = %(sid)s
+             or source in (select source from hold where subscription_id = %(sid)s))""",
+    ),
     Step(
         "hold",
         "update hold set source = null where subscription_id = %(sid)s and source is not null",
@@ -267,6 +274,7 @@ SAMPLED = (
     "inbox (message_id, body)",
     "refund (charge)",
     "hold (source)",
+    "dispute (source, about)",
     "reconciliation (cursor)",
     "webhook (message_id, body)",
     "evidence",

@@ -34,7 +34,7 @@ def browser(town: Town) -> FlaskClient:
 
 def do(town: Town, statement: str, **values: object) -> None:
     with town.database.transaction() as connection:
-        connection.execute(text("set local role reconfirm_eraser"))
+        connection.execute(text("set local session_replication_role = replica"))
         connection.execute(text(statement), values)
 
 
