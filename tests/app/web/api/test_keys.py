@@ -64,6 +64,7 @@ ROUTES = {
     ("POST", "erasures/era_tv_ada/receipts"): "manage",
     ("GET", "runs"): "read",
     ("GET", "runs/1"): "read",
+    ("GET", "runs/1/people"): "read",
     ("POST", "runs/1/undo"): "manage",
     ("GET", "ramp"): "read",
     ("POST", "ramp"): "manage",
