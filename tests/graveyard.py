@@ -117,12 +117,13 @@ class Graveyard:
 
     # --- people ------------------------------------------------------------------------------
 
-    def stop(self, *names: str) -> None:
-        """Have people asked, silent and suspended, as billing then tells by itself."""
+    def stop(self, *names: str, told: bool = True) -> None:
+        """Have people asked, silent and suspended, as billing then tells by itself if `told`."""
         self.town.join(*(row(name) for name in names))
         for name in names:
             suspended(self.town, name)
-        self.town.join(*(row(name, status="paused") for name in names))
+        if told:
+            self.town.join(*(row(name, status="paused") for name in names))
 
     def warn(self, name: str, times: int = 2) -> None:
         """Go to each warning in its hours, and hand it over."""
@@ -141,9 +142,9 @@ class Graveyard:
         found: datetime = wake
         return found
 
-    def come_due(self, *names: str) -> None:
+    def come_due(self, *names: str, told: bool = True) -> None:
         """Have people stopped and warned, and their day of erasure come."""
-        self.stop(*names)
+        self.stop(*names, told=told)
         self.warn(names[0])
         current = self.town.case(names[0]).round
         assert current is not None

@@ -354,7 +354,7 @@ def end_claimed(case: Case, current: Round, now: datetime) -> Step:
     What an earlier try did is not known then, and is only read back; it is stopped once that is.
     Whoever asked for it themselves may be charged until then.
     """
-    again = current.erase_at is None and case.subscription.status not in AT_REST
+    again = current.erase_at is None and _charged(case, current)
     if current.in_flight:
         return Step(case, Verdict.CHECK if again else Verdict.GO)
     if case.subscription.status == "canceled":

@@ -93,6 +93,18 @@ def test_endpoints_hear_of_the_end_by_the_id_of_the_erasure_alone(yard: Graveyar
     assert json.loads(body)["data"] == {"erasure": erasure}
 
 
+def test_where_billing_tells_nothing_by_itself_its_word_about_our_act_counts(
+    yard: Graveyard,
+) -> None:
+    yard.come_due("ada", told=False)
+    sid = yard.town.id_of("ada")
+    assert yard.town.case("ada").subscription.status == "active"
+    yard.agree(yard.list_them())
+    yard.works()
+    assert stage_of(yard.town, sid) == "erased"
+    assert yard.town.stages() == {"erased": 1}
+
+
 def test_billings_own_data_goes_last(yard: Graveyard) -> None:
     crm, billing = yard.holds_data("crm"), yard.holds_data("billing", "sandbox")
     crm.answers = [Later("away")]
