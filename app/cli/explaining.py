@@ -63,6 +63,3 @@ def _print(subscription: str, told: Explanation) -> None:
         click.echo(
             f"  {line['at']:%Y-%m-%d %H:%M}  {line['what']:28} {line['why']:32} {line['actor']}"
         )
-
-
-COMMANDS = (subject,)

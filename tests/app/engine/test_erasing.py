@@ -576,14 +576,15 @@ def test_one_whose_rules_raise_is_passed_over_and_the_others_begin(
     yard.agree(number)
 
     def poisoned(ask: Callable[..., str | None]) -> Callable[..., str | None]:
-        def asked(case: Case, now: datetime) -> str | None:
+        def asked(*given: Any) -> str | None:
+            case = next(each for each in given if isinstance(each, Case))
             if case.subscription.id == bad:
                 raise OverflowError(bad)
-            return ask(case, now)
+            return ask(*given)
 
         return asked
 
-    for each in ("barred", "barred_own"):
+    for each in ("not_now", "barred_own"):
         monkeypatch.setattr(erasing_engine, each, poisoned(getattr(erasing_engine, each)))
     wishes_to_be_erased(yard, "cid")
     yard.works()
