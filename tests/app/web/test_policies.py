@@ -174,7 +174,7 @@ def test_however_many_rules_there_are_each_page_is_small_and_none_is_left_out(
 
 def test_every_knob_is_told_or_is_said_not_to_be() -> None:
     assert TOLD | NOT_TOLD | LIMITS == KNOBS
-    assert {"erasures_per_day", "notices_per_day", "ramp"} == LIMITS
+    assert {"notices_per_day", "ramp"} == LIMITS
     named = {name.removeprefix("knob.") for name in sentences("en") if name.startswith("knob.")}
     assert named == TOLD
     whens = {name.removeprefix("when.") for name in sentences("en") if name.startswith("when.")}
