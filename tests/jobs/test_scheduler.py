@@ -78,6 +78,9 @@ def beside(database: Database) -> Iterator[Session]:
 def leader(town: Town, calls: Calls, connection: Session, *, test: bool = False) -> Leader:
     clock = life_clock(town) if test else town.clock
     candidate = Scheduler(town.database, clock, calls, lambda: None, test=test)
+    # The history has just been sealed: that it is to be again is for the tests of sealing.
+    later = town.clock.wall() + timedelta(days=1)
+    rows(town.database, "insert into sealing (at) values (:at) on conflict do nothing", at=later)
     term = lead_at_last(connection)
     assert term is not None
     return Leader(candidate, connection, term)

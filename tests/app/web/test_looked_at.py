@@ -20,6 +20,7 @@ NOT_OFFERED = {
     "older_returned",
     "older_by_billing",
     "erased_and_looked_at",
+    *("erasing", "erasing_on_request", "erasing_and_unreachable", "parting"),
     *(name for name in STATES if name.endswith("before_a_person")),
 }
 ASK = {"answer": "review", "reason": "wrong_charge"}
