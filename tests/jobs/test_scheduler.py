@@ -24,7 +24,7 @@ from jobs.crew import Crew
 from jobs.scheduler import Leader, Scheduler
 from jobs.walk import Walker
 from tests.fakebooks import FakeBooks, Killed, books_of, kept, on_books
-from tests.probe import DAY, leases_run_out
+from tests.probe import DAY, leases_run_out, rows
 from tests.world import START, YEAR, MovableClock, Town, row
 
 SECOND = timedelta(seconds=1)
