@@ -36,6 +36,8 @@ class Erasing:
     eraser: Eraser
     teller: Teller
     stopping: Event = field(default_factory=Event)
+    did: int = 0
+    """How much was done since the planner last took its samples."""
 
     def work(self, product: str, go_on: Callable[[], bool]) -> tuple[int, bool]:
         """Do what can be done for a product while `go_on` says so.
@@ -93,6 +95,7 @@ class Erasing:
         except Exception as error:  # noqa: BLE001 - one bad product must not stop the others
             SAY.error("job_failed", job=ERASING, product=key, exc_info=error)
             failed, stopped = 1, f"failed: {type(error).__name__}"
+        self.did += did
         if did or failed or not quiet:
             self._note(key, at, started, (did, failed, idle, stopped))
         return did
@@ -119,7 +122,9 @@ class Erasing:
             with self.database.transaction() as connection:
                 gone = wiping.expire_archive(connection, self.clock.now().astimezone(UTC).date())
                 wiping.blank_settled(connection)
-                wiping.forget_samples(connection)
+                if self.did:
+                    wiping.forget_samples(connection)
+            self.did = 0
         except Exception as error:  # noqa: BLE001 - tried again in an hour
             SAY.error("archive_not_expired", exc_info=error)
             return

@@ -376,3 +376,14 @@ def test_what_is_done_is_what_was_decided() -> None:
     done = {step.what.partition(".")[0] for step in wiping.STEPS}
     decided = {each.table for each in DECISIONS if each.fate in (Fate.DELETED, Fate.BLANKED)}
     assert done == decided
+
+
+def test_the_planner_forgets_the_samples_of_a_table_that_has_become_empty(town: Town) -> None:
+    town.join(row("ada"))
+    sampled = "select count(*) from pg_stats where tablename = 'contact'"
+    rows(town.database, "analyze contact")
+    assert rows(town.database, sampled) != [(0,)]
+    rows(town.database, "delete from contact")
+    with town.database.transaction() as connection:
+        wiping.forget_samples(connection)
+    assert rows(town.database, sampled) == [(0,)]
