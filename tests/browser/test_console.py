@@ -285,7 +285,7 @@ def test_signing_in_finding_and_acting_with_the_keyboard(
     token, wall = secrets.token_urlsafe(32), town.clock.wall()
     with town.database.transaction() as connection:
         digest = hashlib.sha256(token.encode()).digest()
-        store.add_link(connection, digest, "bob", ["tv:editor"], wall, wall + timedelta(minutes=10))
+        store.add_link(connection, digest, "kim", ["tv:editor"], wall, wall + timedelta(minutes=10))
     watched = Watched(chromium, 360, "light")
     page = watched.page
     page.goto(f"{served.address}/console/enter/{token}")
