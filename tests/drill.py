@@ -17,7 +17,11 @@ from tests.world import Town
 
 
 def copied(database: Database, name: str) -> Database:
-    """Give a database that holds what another holds now, as a dump loaded elsewhere does."""
+    """Give a database that holds what another holds now, as a dump loaded elsewhere does.
+
+    Each worker of a run has its own of every name.
+    """
+    name = f"{name}_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
     database.engine.dispose()
     server = os.environ[URL]
     source = database.url.partition("?")[0].rpartition("/")[2]
