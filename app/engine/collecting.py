@@ -66,13 +66,8 @@ class Collector:
     def _add(self, connection: Connection, product: Product, found: Making, now: datetime) -> int:
         """Add the next people; the last batch completes the manifest."""
         some = erasures.due(connection, product.id, _until(now), found.place, self.batch)
-        ids = [sid for _, sid in some]
-        read = cases.read(connection, product.id, ids, product.hearing, lock=False)
-        known = erasures.listed_already(connection, product.id, ids)
-        known |= manifests.refused_since(connection, product.id, ids, now - LEFT_ALONE)
-        free = (
-            read[sid] for sid in ids if sid not in known and not _why_not(product, read, sid, now)
-        )
+        read, judged = _judged(connection, product, [sid for _, sid in some], now)
+        free = (read[sid] for _, sid in some if judged[sid] is None)
         fit = [entry for entry in map(entry_of, free) if entry is not None]
         left = found.at_most - found.people
         place = some[-1] if some else found.place
@@ -105,7 +100,7 @@ def foresee(database: Database, product_key: str, now: datetime, batch: int = BA
     while True:
         with database.transaction() as connection:
             some = erasures.due(connection, product.id, _until(now), place, batch)
-            judged = _judged(connection, product, [sid for _, sid in some], now)
+            _, judged = _judged(connection, product, [sid for _, sid in some], now)
         for _, sid in some:
             full = OVER_CAP if len(found.people) >= at_most else None
             why = judged[sid] or stopped or full
@@ -124,8 +119,8 @@ def _until(now: datetime) -> date:
 
 def _judged(
     connection: Connection, product: Product, ids: list[int], now: datetime
-) -> dict[int, str | None]:
-    """Say by a code why each is put on no manifest now; None where they are."""
+) -> tuple[dict[int, Case], dict[int, str | None]]:
+    """Give the cases, and by a code why each is put on no manifest now; None where they are."""
     read = cases.read(connection, product.id, ids, product.hearing, lock=False)
     listed = erasures.listed_already(connection, product.id, ids)
     refused = manifests.refused_since(connection, product.id, ids, now - LEFT_ALONE)
@@ -135,7 +130,7 @@ def _judged(
             return "listed"
         return "refused" if sid in refused else _why_not(product, read, sid, now)
 
-    return {sid: why(sid) for sid in ids}
+    return read, {sid: why(sid) for sid in ids}
 
 
 def _may_be_made(connection: Connection, product: Product, now: datetime) -> bool:

@@ -67,12 +67,13 @@ def making(connection: Connection, product_id: int) -> Making | None:
 
 def any_due(connection: Connection, product_id: int, until: date) -> bool:
     """Say whether anybody's day of erasure has come, whatever may forbid it."""
-    return bool(_due(connection, product_id, until, START, 1))
+    return bool(due(connection, product_id, until, START, 1))
 
 
-def _due(
+def due(
     connection: Connection, product_id: int, until: date, after: Place, limit: int
 ) -> list[Place]:
+    """Give whose day of erasure has come, behind a place, the earliest first."""
     run = cursor(connection)
     run.execute(
         """select r.erase_on, r.subscription_id from reconfirmation r
@@ -83,13 +84,6 @@ def _due(
         (product_id, until, *after, limit),
     )
     return [(row[0], row[1]) for row in run.fetchall()]
-
-
-def due(
-    connection: Connection, product_id: int, until: date, after: Place, limit: int
-) -> list[Place]:
-    """Give whose day of erasure has come, behind a place, the earliest first."""
-    return _due(connection, product_id, until, after, limit)
 
 
 def listed_already(connection: Connection, product_id: int, ids: Sequence[int]) -> set[int]:
